@@ -1,0 +1,229 @@
+# belfry: a small KVM virtual machine monitor with ivshmem doorbells
+#
+#   make                  the library, the program and the test guests
+#   make demo             two guests ring each other; prints round-trip percentiles
+#   make check            lint and every test; installs what is missing (as root)
+#   make test             the tests alone: unit, peers, guests, command line
+#   make lint             layers, headers, symbols, formatting, shell scripts
+#   make bench            speed and memory as ratios against the floor and others
+#   make fuzz             libFuzzer targets, FUZZ_SECONDS each (default 60)
+#   make man              the manual pages (needs scdoc)
+#   make tidy             clang-tidy over the C sources
+#   make stats            the longest functions and files
+#   make install          DESTDIR= prefix=/usr/local bindir= libdir= includedir= mandir=
+#
+#   SANITIZE=1            address and undefined-behaviour sanitizers, own build folder
+#   SANITIZE=thread       thread sanitizer, own build folder
+#   COVERAGE=1            gcov, own build folder
+#   WERROR=1 V=1 CC=clang O=dir CFLAGS=...
+#
+# One Makefile, one dependency graph: every folder lists its objects in build.mk.
+
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+VERSION := 0.1.0
+SOVERSION := 0
+
+CC ?= cc
+ifeq ($(origin CC),default)
+CC := cc
+endif
+AR ?= ar
+ifeq ($(origin AR),default)
+AR := ar
+endif
+PKG_CONFIG ?= pkg-config
+PROVE ?= prove
+CFLAGS ?= -O2 -g
+
+HOST_ARCH := $(shell uname -m)
+ARCH ?= $(HOST_ARCH)
+IS_$(ARCH) := y
+
+# Variants never mix: each has a folder of its own.
+VARIANT-$(if $(filter 1,$(SANITIZE)),y) := -asan
+VARIANT-$(if $(filter thread,$(SANITIZE)),y) := -tsan
+VARIANT-$(if $(COVERAGE),y) := -cov
+O ?= build/$(ARCH)$(VARIANT-y)
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
+
+prefix ?= /usr/local
+bindir ?= $(prefix)/bin
+libdir ?= $(prefix)/lib
+includedir ?= $(prefix)/include
+mandir ?= $(prefix)/share/man
+
+sanitize-1 := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+sanitize-thread := -fsanitize=thread
+EXTRA := $(sanitize-$(SANITIZE)) $(if $(COVERAGE),--coverage) $(if $(WERROR),-Werror)
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
+	-Wformat=2 -Wimplicit-fallthrough -Wno-unused-parameter
+OUR_CFLAGS := -std=gnu11 $(WARN) -fvisibility=hidden -fPIC -pthread -D_GNU_SOURCE \
+	-DBELFRY_VERSION='"$(VERSION)"' -I. -Iinclude $(EXTRA)
+LIBS = $(shell $(PKG_CONFIG) --libs liburing yaml-0.1 2>/dev/null || echo -luring -lyaml) \
+	-pthread
+
+lib-y :=
+cli-y :=
+tests-y :=
+programs-y :=
+include $(wildcard */build.mk)
+include $(wildcard arch/$(ARCH)/build.mk)
+
+objs = $(addprefix $(O)/,$(1))
+
+# --- the library, the program ---------------------------------------------------------
+
+LIB_A := $(O)/libbelfry.a
+LIB_SO := $(O)/libbelfry.so.$(VERSION)
+PROGRAM := $(O)/belfry
+
+.PHONY: all
+all: $(LIB_A) $(LIB_SO) $(if $(cli-y),$(PROGRAM)) programs guests
+
+$(LIB_A): $(call objs,$(lib-y))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(LIB_SO): $(call objs,$(lib-y)) belfry.map
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) -shared -Wl,-soname,libbelfry.so.$(SOVERSION) \
+		-Wl,--version-script=belfry.map $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS)
+	$(Q)ln -sf $(notdir $@) $(O)/libbelfry.so.$(SOVERSION)
+	$(Q)ln -sf $(notdir $@) $(O)/libbelfry.so
+
+$(PROGRAM): $(call objs,$(cli-y)) $(LIB_A)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(O)/%.o: %.c Makefile
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+
+# --- helper programs: name-prog-y lists the objects -------------------------------------
+
+define program
+programs: $(O)/$(1)
+$(O)/$(1): $$(call objs,$$($(1)-prog-y))
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(CFLAGS) $$(OUR_CFLAGS) $$(LDFLAGS) -o $$@ $$^ $$($(1)-libs) -pthread
+deps += $$($(1)-prog-y)
+endef
+.PHONY: programs guests
+programs guests:
+$(foreach p,$(programs-y),$(eval $(call program,$(p))))
+
+# --- unit and peer tests: name-test-y lists the objects a test is linked with ------------
+
+define unit_test
+unit-tests: $(O)/tests/$(1).t
+$(O)/tests/$(1).t: $$(call objs,$$($(1)-test-y))
+	$$(call say,LINK,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(CFLAGS) $$(OUR_CFLAGS) $$(LDFLAGS) -o $$@ $$^ -lcmocka $$(LIBS)
+deps += $$($(1)-test-y)
+endef
+.PHONY: unit-tests
+unit-tests:
+$(foreach t,$(tests-y),$(eval $(call unit_test,$(t))))
+
+-include $(patsubst %.o,$(O)/%.d,$(lib-y) $(cli-y) $(sort $(deps)))
+
+# --- tests ------------------------------------------------------------------------------
+
+# Test programs speak TAP; guest and command-line tests are scripts that do, too.
+# EXPECT_ALL=1 makes a skipped test a failure.
+SCRIPTS := $(sort $(wildcard tests/guest/*.t tests/cli/*.t))
+TEST_ENV = BELFRY_BUILD=$(O) BELFRY_EXPECT_ALL=$(EXPECT_ALL) CC="$(CC)" \
+	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	TSAN_OPTIONS=halt_on_error=1:suppressions=tests/tsan.supp
+
+.PHONY: test
+test: all unit-tests
+	$(Q)$(TEST_ENV) $(PROVE) --merge --timer $(addprefix $(O)/tests/,$(addsuffix .t,$(tests-y))) $(SCRIPTS)
+
+.PHONY: lint
+lint: $(LIB_A) $(LIB_SO) $(PROGRAM)
+	$(Q)tests/checks/layers
+	$(Q)CC="$(CC)" tests/checks/headers
+	$(Q)tests/checks/symbols $(LIB_A) $(LIB_SO)
+	$(Q)tests/checks/format
+	$(Q)tests/checks/man_keys $(PROGRAM)
+	$(Q)shellcheck $(shell git grep -lE '^#!/bin/(ba)?sh' -- tools .ci tests bench)
+
+.PHONY: deps check demo
+deps:
+	$(Q)tools/deps check
+
+# A fresh make, so that it sees what deps has installed.
+check:
+	$(Q)tools/deps check
+	$(Q)$(MAKE) --no-print-directory lint
+	$(Q)$(MAKE) --no-print-directory test
+	$(Q)$(MAKE) --no-print-directory SANITIZE=1 test
+	$(Q)$(MAKE) --no-print-directory SANITIZE=thread test
+
+demo:
+	$(Q)tools/deps build
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)bench/demo $(O)
+
+# --- the rest ---------------------------------------------------------------------------
+
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz
+fuzz:
+	$(Q)tests/fuzz/run $(O)-fuzz $(FUZZ_SECONDS)
+
+.PHONY: bench
+bench: all
+	$(Q)bench/startup $(O)
+	$(Q)bench/memory $(O)
+	$(Q)bench/roundtrip $(O)
+
+.PHONY: tidy
+tidy:
+	$(Q)clang-tidy --quiet $(patsubst %.o,%.c,$(lib-y) $(cli-y)) -- $(OUR_CFLAGS)
+
+.PHONY: stats
+stats:
+	$(Q)tools/stats
+
+MAN_PAGES := $(patsubst man/%.scd,$(O)/man/%,$(wildcard man/*.scd))
+.PHONY: man
+man: $(MAN_PAGES)
+$(O)/man/%: man/%.scd
+	$(call say,MAN,$@)
+	@mkdir -p $(@D)
+	$(Q)scdoc < $< > $@
+
+.PHONY: install
+install: $(LIB_A) $(LIB_SO) $(PROGRAM) $(if $(shell command -v scdoc),man)
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir)
+	install $(PROGRAM) $(DESTDIR)$(bindir)
+	install -m 644 $(LIB_A) $(LIB_SO) $(DESTDIR)$(libdir)
+	ln -sf $(notdir $(LIB_SO)) $(DESTDIR)$(libdir)/libbelfry.so.$(SOVERSION)
+	ln -sf libbelfry.so.$(SOVERSION) $(DESTDIR)$(libdir)/libbelfry.so
+	install -m 644 include/*.h $(DESTDIR)$(includedir)
+	sed -e 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|' \
+		-e 's|@includedir@|$(includedir)|; s|@version@|$(VERSION)|' belfry.pc.in \
+		> $(DESTDIR)$(libdir)/pkgconfig/belfry.pc
+	for page in $(MAN_PAGES); do \
+		test -e "$$page" || continue; \
+		install -D -m 644 "$$page" \
+			"$(DESTDIR)$(mandir)/man$${page##*.}/$${page##*/}"; \
+	done
+
+.PHONY: clean
+clean:
+	rm -rf build
+
+.PHONY: help
+help:
+	@sed -n 's/^# \{0,1\}//; /^$$/q; p' Makefile

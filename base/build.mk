@@ -1,0 +1,7 @@
+# base: leaf helpers
+lib-y += base/err.o
+lib-y += base/log.o
+lib-y += base/loop.o
+lib-y += base/number.o
+lib-y += base/schema.o
+lib-y += base/text.o

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * belfry.h - virtual machines that share memory and ring each other's doorbells
+ *
+ * Life of a program that embeds belfry:
+ *
+ *	belfry_config_create -> belfry_config_load_file / belfry_config_set
+ *	belfry_links_create  -> belfry_links_join       (only for `link` devices)
+ *	belfry_links_start
+ *	belfry_vm_create     -> belfry_vm_start -> belfry_vm_wait -> belfry_vm_destroy
+ *	belfry_links_destroy, belfry_config_destroy
+ *
+ * Errors. A call that can fail returns 0 (or a useful number above 0) or a negative
+ * errno, and fills the caller's struct belfry_error, which may be NULL and which a
+ * success leaves untouched.
+ *
+ * Ownership. Arguments are borrowed for the length of the call unless a comment says
+ * "takes" (the callee releases it, also on failure) or "returns" (the caller does).
+ * Every descriptor the library opens is close-on-exec.
+ *
+ * Threads. Handles of different VMs are independent. The calls on one handle may come
+ * from any thread, one at a time, except where a comment says otherwise. The library
+ * keeps no mutable global state, installs no signal handler, never prints and never
+ * ends the process. It runs one thread per vCPU and at most one more per VM, all with
+ * every signal blocked; it sends SIGURG to its own vCPU threads, and to no other.
+ */
+#ifndef BELFRY_H
+#define BELFRY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define BELFRY_API __attribute__((visibility("default")))
+
+/* A time limit that never passes. */
+#define BELFRY_FOREVER UINT64_MAX
+
+/* What went wrong: a negative errno and one line for people. */
+struct belfry_error {
+	int code;
+	char msg[252];
+};
+
+enum belfry_log_level {
+	BELFRY_LOG_ERROR,
+	BELFRY_LOG_WARNING,
+	BELFRY_LOG_INFO,
+	BELFRY_LOG_DEBUG,
+};
+
+/*
+ * Called with one line, without a newline, from any of the library's threads. It must
+ * not call back into the library.
+ */
+typedef void belfry_log_fn(void *user, enum belfry_log_level level, const char *line);
+
+/**
+ * belfry_version - the version of the library, "major.minor.patch"
+ *
+ * Return: a static string. Any thread.
+ */
+BELFRY_API const char *belfry_version(void);
+
+/* --- configuration ---------------------------------------------------------------- */
+
+/*
+ * A configuration: links and VMs, as in a config file. One schema describes it; a key is
+ * named by its path in the file, such as "vms.ping.memory" or
+ * "vms.ping.devices.0.ivshmem.link". belfry.yaml(5) lists every key.
+ */
+struct belfry_config;
+
+/**
+ * belfry_config_create - make an empty configuration
+ * @out: set to the new configuration (returns: belfry_config_destroy())
+ *
+ * Return: 0; -ENOMEM.
+ */
+BELFRY_API int belfry_config_create(struct belfry_config **out, struct belfry_error *err);
+
+/** belfry_config_destroy - free a configuration and close its descriptors; NULL is fine
+ */
+BELFRY_API void belfry_config_destroy(struct belfry_config *cfg);
+
+/**
+ * belfry_config_load_file - add what a YAML (or JSON) file says
+ * @path: the file; "-" is standard input
+ *
+ * The message names file, line and column: "pair.yaml:7:12: vms.ping.cpus 900: ...".
+ * On failure the configuration holds what came before the mistake and should be
+ * destroyed.
+ *
+ * Return: 0; -EINVAL for a mistake in the file; -ENOMEM; -E2BIG for a file above 1 MiB;
+ * another negative errno when the file cannot be opened or read.
+ */
+BELFRY_API int belfry_config_load_file(struct belfry_config *cfg, const char *path,
+				       struct belfry_error *err);
+
+/**
+ * belfry_config_load_string - add what YAML (or JSON) text says
+ * @name: what messages call the text
+ *
+ * Return: as belfry_config_load_file().
+ */
+BELFRY_API int belfry_config_load_string(struct belfry_config *cfg, const char *name,
+					 const char *text, struct belfry_error *err);
+
+/**
+ * belfry_config_set - give one key a value
+ * @path:  the key, for example "vms.ping.memory"; VMs and links are created by the first
+ *         key set in them, a device by the index one beyond the last
+ * @value: the value as text, for example "64M"
+ *
+ * Return: 0; -EINVAL for an unknown key, a value of the wrong type or out of bounds;
+ * -ENOMEM.
+ */
+BELFRY_API int belfry_config_set(struct belfry_config *cfg, const char *path,
+				 const char *value, struct belfry_error *err);
+
+/**
+ * belfry_config_set_fd - give a key that names a file or socket an open descriptor
+ * @path: the key, for example "vms.ping.console"
+ * @fd:   the descriptor; duplicated, so the caller keeps its own
+ *
+ * Return: 0; -EINVAL for an unknown key or one that takes no descriptor; -EBADF; -EMFILE;
+ * -ENOMEM.
+ */
+BELFRY_API int belfry_config_set_fd(struct belfry_config *cfg, const char *path, int fd,
+				    struct belfry_error *err);
+
+/**
+ * belfry_config_has - whether a key holds a value: given, by descriptor, or by default
+ *
+ * Return: 1 or 0; -EINVAL for an unknown key; -ENOMEM.
+ */
+BELFRY_API int belfry_config_has(struct belfry_config *cfg, const char *path);
+
+/**
+ * belfry_config_remove - take one VM or link out, with the descriptors it holds
+ * @path: "vms.NAME" or "links.NAME"
+ *
+ * Return: 0; -ENOENT when there is none of that name; -EINVAL for another path.
+ */
+BELFRY_API int belfry_config_remove(struct belfry_config *cfg, const char *path,
+				    struct belfry_error *err);
+
+/**
+ * belfry_config_validate - check what no single key can show
+ *
+ * Missing keys, links that nobody declares, devices with two sources of memory. It does
+ * not touch the host: files, sockets and /dev/kvm are looked at by belfry_vm_create().
+ *
+ * Return: 0; -EINVAL with the first mistake.
+ */
+BELFRY_API int belfry_config_validate(const struct belfry_config *cfg,
+				      struct belfry_error *err);
+
+/**
+ * belfry_config_vm_name - the name of a VM
+ * @index: 0 for the first in the file
+ *
+ * Return: the name, owned by @cfg until it changes; NULL when there are not so many.
+ */
+BELFRY_API const char *belfry_config_vm_name(const struct belfry_config *cfg,
+					     size_t index);
+
+/**
+ * belfry_config_text - the whole configuration as YAML, defaults filled in
+ * @out: set to the text (returns: free())
+ *
+ * Return: 0; -ENOMEM.
+ */
+BELFRY_API int belfry_config_text(const struct belfry_config *cfg, char **out,
+				  struct belfry_error *err);
+
+enum belfry_schema_format {
+	BELFRY_SCHEMA_HELP, /* a table for a terminal */
+	BELFRY_SCHEMA_MAN,  /* the key list of belfry.yaml(5), in scdoc */
+	BELFRY_SCHEMA_JSON, /* a JSON Schema for editors */
+};
+
+/**
+ * belfry_config_schema - describe every key the library knows
+ * @out: set to the text (returns: free())
+ *
+ * Return: 0; -EINVAL for an unknown format; -ENOMEM.
+ */
+BELFRY_API int belfry_config_schema(enum belfry_schema_format format, char **out,
+				    struct belfry_error *err);
+
+/**
+ * belfry_config_set_log - where links and VMs made from @cfg report what happens to them
+ * @fn:   called for lines of @max and more severe ones; NULL for silence (the default)
+ * @user: handed to @fn; must outlive all that is made from @cfg
+ */
+BELFRY_API void belfry_config_set_log(struct belfry_config *cfg, belfry_log_fn *fn,
+				      void *user, enum belfry_log_level max);
+
+/* --- links ------------------------------------------------------------------------ */
+
+/* The links of one configuration, hosted by this process: their memory and servers. */
+struct belfry_links;
+
+/**
+ * belfry_links_create - allocate the memory of every link of @cfg
+ * @out: set to the links (returns: belfry_links_destroy()); nothing runs yet, so the
+ *       process may still fork
+ *
+ * Return: 0; -ENOMEM, -EMFILE, -EINVAL or another errno from memfd_create(2) or
+ * ftruncate(2).
+ */
+BELFRY_API int belfry_links_create(const struct belfry_config *cfg,
+				   struct belfry_links **out, struct belfry_error *err);
+
+/**
+ * belfry_links_join - connect each `link` device of a VM
+ * @cfg: where the VM is described; its devices receive connected sockets, as if by
+ *       belfry_config_set_fd()
+ * @vm:  the VM's name
+ *
+ * Before belfry_links_start() only.
+ *
+ * Return: 0; -ENOENT for a VM or link that is not there; -EBUSY after the start; -EMFILE;
+ * -ENOMEM.
+ */
+BELFRY_API int belfry_links_join(struct belfry_links *links, struct belfry_config *cfg,
+				 const char *vm, struct belfry_error *err);
+
+/**
+ * belfry_links_start - serve the links on a thread of their own
+ *
+ * Return: 0; -ENOSYS or -EPERM when the host does not offer io_uring; -EAGAIN when no
+ * thread can be made; -EBUSY when started before; -ENOMEM; -EMFILE.
+ */
+BELFRY_API int belfry_links_start(struct belfry_links *links, struct belfry_error *err);
+
+/**
+ * belfry_links_destroy - stop serving and free; NULL is fine
+ *
+ * VMs that are still running keep their memory and go on ringing each other.
+ */
+BELFRY_API void belfry_links_destroy(struct belfry_links *links);
+
+/* --- virtual machines ------------------------------------------------------------- */
+
+struct belfry_vm;
+
+/* Why a VM stopped. */
+enum belfry_stop {
+	BELFRY_STOP_POWEROFF = 1, /* the guest powered itself off (ACPI S5) */
+	BELFRY_STOP_RESET,        /* the guest asked for a reset */
+	BELFRY_STOP_CRASH,        /* triple fault, or KVM could not go on */
+	BELFRY_STOP_DEBUG_EXIT,   /* the guest wrote its status to the debug-exit port */
+	BELFRY_STOP_REQUESTED,    /* belfry_vm_stop() */
+	BELFRY_STOP_HOST_ERROR,   /* the host failed the VM */
+};
+
+struct belfry_result {
+	size_t size; /* set by the caller to sizeof(struct belfry_result) */
+	enum belfry_stop reason;
+	unsigned int status; /* BELFRY_STOP_DEBUG_EXIT: what the guest wrote, 0..255 */
+	char detail[120];    /* one line for people; may be empty */
+};
+
+/**
+ * belfry_vm_create - build a VM, its memory loaded, its links joined
+ * @cfg:  the configuration; not needed by the VM once this returns
+ * @name: which VM of @cfg
+ * @out:  set to the VM (returns: belfry_vm_destroy())
+ *
+ * Blocks until every ivshmem server has completed its handshake, five seconds at most
+ * for each.
+ *
+ * Return: 0;
+ * -ENOENT: no such VM, or a file it names is missing;
+ * -EINVAL: the configuration, kernel, initrd or command line does not fit;
+ * -ENOEXEC: the kernel is in no format belfry starts;
+ * -EACCES: a file it names may not be opened;
+ * -ENODEV or -EPERM: /dev/kvm is missing or not permitted;
+ * -EOPNOTSUPP: KVM lacks something belfry needs;
+ * -ENOSYS or -EPERM: the host does not offer io_uring;
+ * -ECONNREFUSED, -ETIMEDOUT, -EPROTO: an ivshmem server is absent, silent or wrong;
+ * -ENOMEM, -EMFILE and the like: the host ran out of something.
+ */
+BELFRY_API int belfry_vm_create(const struct belfry_config *cfg, const char *name,
+				struct belfry_vm **out, struct belfry_error *err);
+
+/**
+ * belfry_vm_start - let the vCPUs run
+ *
+ * Return: 0; -EINVAL when started before; -EAGAIN when no thread can be made.
+ */
+BELFRY_API int belfry_vm_start(struct belfry_vm *vm, struct belfry_error *err);
+
+/**
+ * belfry_vm_wait - wait until the VM has stopped
+ * @timeout_ns: how long to wait, in nanoseconds; BELFRY_FOREVER for no limit
+ * @result:     filled on success; may be NULL
+ *
+ * Any thread, several at a time.
+ *
+ * Return: 0; -ETIMEDOUT when the VM still runs; -EINVAL when it was never started or
+ * @result->size is too small.
+ */
+BELFRY_API int belfry_vm_wait(struct belfry_vm *vm, uint64_t timeout_ns,
+			      struct belfry_result *result);
+
+/**
+ * belfry_vm_fd - a descriptor that polls readable once the VM has stopped
+ *
+ * Return: the descriptor, owned by @vm; only poll it.
+ */
+BELFRY_API int belfry_vm_fd(const struct belfry_vm *vm);
+
+/**
+ * belfry_vm_stop - make the VM stop, at once and without asking the guest
+ *
+ * Returns before the VM has stopped; belfry_vm_wait() waits. Does nothing to a VM that
+ * is not running. Any thread.
+ */
+BELFRY_API void belfry_vm_stop(struct belfry_vm *vm);
+
+struct belfry_stats {
+	size_t size;             /* set by the caller to sizeof(struct belfry_stats) */
+	uint64_t exits;          /* KVM_RUN returned to user space */
+	uint64_t doorbell_exits; /* ... because of a doorbell no ioeventfd took */
+};
+
+/**
+ * belfry_vm_stats - what has been counted so far
+ *
+ * Any thread.
+ *
+ * Return: 0; -EINVAL when @stats->size is too small.
+ */
+BELFRY_API int belfry_vm_stats(struct belfry_vm *vm, struct belfry_stats *stats);
+
+/**
+ * belfry_vm_destroy - stop the VM if it runs, and free everything; NULL is fine
+ *
+ * No other call on @vm may be under way.
+ */
+BELFRY_API void belfry_vm_destroy(struct belfry_vm *vm);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
