@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ivshmem/ivshmem.h - how peers meet: front door of the host side of ivshmem
+ *
+ * The wire protocol, version 0, as QEMU's ivshmem-server speaks it (QEMU,
+ * docs/specs/ivshmem-spec.txt, "Client-Server protocol").
+ */
+#ifndef BF_IVSHMEM_H
+#define BF_IVSHMEM_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct bf_log;
+struct bf_loop;
+struct bf_peer;
+struct bf_server;
+
+#define BF_IVSHMEM_ID_MAX      65535
+#define BF_IVSHMEM_VECTORS_MAX 2048 /* MSI-X: PCI Local Bus 3.0, 6.8.2 */
+
+/* --- peer: our membership of a link ---------------------------------------------------
+ */
+
+/* All required; called by whoever runs the loop. They must not destroy the peer. */
+struct bf_peer_ops {
+	/*
+	 * Peer @id has one more vector, numbered @vector: ring it by writing to @fd, an
+	 * eventfd that the peer object owns until it calls left() for @id or is
+	 * destroyed.
+	 * @id may be our own: then @fd is where our own vector's events arrive. A number
+	 * may be left out: that vector cannot be rung.
+	 */
+	void (*vector_added)(void *owner, uint16_t id, unsigned int vector, int fd);
+	/* Peer @id has left; its descriptors are closed when this returns. */
+	void (*left)(void *owner, uint16_t id);
+	/* The server is gone or has broken the protocol; @why says which. Called once. */
+	void (*server_lost)(void *owner, const struct belfry_error *why);
+};
+
+/*
+ * Connect to the server listening at @path. Blocks for five seconds at most.
+ * Return: the socket (returns); -ECONNREFUSED or -ENOENT when nobody listens;
+ * -ETIMEDOUT when nobody accepts; -ENAMETOOLONG; another negative errno.
+ */
+int bf_peer_connect(const char *path, struct belfry_error *err);
+
+/*
+ * Join the link behind @sock (takes). Blocks, running @loop, until our ID, the memory and
+ * @own_vectors vectors of our own have come. ID and memory must come within @timeout_ns;
+ * the vectors are waited for only while messages keep coming: a server may have fewer.
+ *
+ * The callbacks are called from here on, first from within this call, later by whoever
+ * runs @loop. @ops and @owner must outlive the peer, @log is copied. On failure the
+ * eventfds that vector_added() has told of are closed.
+ *
+ * Return: 0; -ETIMEDOUT for a silent server, -EPROTO for one that ends or breaks the
+ * protocol; -ENOMEM; -EMFILE; another negative errno from recvmsg(2).
+ */
+int bf_peer_create(struct bf_peer **out, struct bf_loop *loop, int sock,
+		   unsigned int own_vectors, uint64_t timeout_ns,
+		   const struct bf_peer_ops *ops, void *owner, const struct bf_log *log,
+		   struct belfry_error *err);
+
+/* Leave the link and close its descriptors; NULL is fine. Whoever owns the loop. */
+void bf_peer_destroy(struct bf_peer *peer);
+
+uint16_t bf_peer_id(const struct bf_peer *peer);
+
+/* The shared memory's descriptor, owned by @peer. */
+int bf_peer_memory(const struct bf_peer *peer);
+
+/* The eventfd of (@id, @vector), owned by @peer; -1 when there is none. */
+int bf_peer_eventfd(const struct bf_peer *peer, uint16_t id, unsigned int vector);
+
+/* How many messages made no sense and were skipped. */
+unsigned int bf_peer_bad_messages(const struct bf_peer *peer);
+
+/* --- server ---------------------------------------------------------------------------
+ */
+
+struct bf_server_conf {
+	const char *name;     /* in log lines */
+	int memory;           /* what clients share (borrowed: must outlive the server) */
+	unsigned int vectors; /* of each client, 1 to BF_IVSHMEM_VECTORS_MAX */
+	unsigned int queue_max; /* messages queued for a client before it is dropped */
+};
+
+/* @conf is copied. Return: 0; -EINVAL; -ENOMEM. */
+int bf_server_create(struct bf_server **out, struct bf_loop *loop,
+		     const struct bf_server_conf *conf, const struct bf_log *log,
+		     struct belfry_error *err);
+
+/*
+ * Accept clients at @path; the socket file is removed by bf_server_destroy().
+ * Return: 0; -EADDRINUSE; -ENAMETOOLONG; another negative errno.
+ */
+int bf_server_listen(struct bf_server *server, const char *path,
+		     struct belfry_error *err);
+
+/*
+ * Take in the client at the other end of @sock (takes).
+ * Return: its ID; -EMFILE, -ENOSPC when all IDs are in use; -ENOMEM.
+ */
+int bf_server_add(struct bf_server *server, int sock, struct belfry_error *err);
+
+/* Disconnect everybody; NULL is fine. */
+void bf_server_destroy(struct bf_server *server);
+
+#endif

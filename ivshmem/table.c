@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* ivshmem/table.c - the eventfds of a link's peers, by ID and vector */
+#include <stdlib.h>
+
+#include "base/own.h"
+#include "ivshmem/table.h"
+
+#define ROOM_FIRST 2 /* vectors in a new peer; doubled when they do not suffice */
+
+struct bf_table_peer {
+	uint16_t n;
+	uint16_t room;
+	int fd[]; /* by vector; -1: counted only */
+};
+
+static struct bf_table_peer *find(const struct bf_table *table, uint16_t id)
+{
+	struct bf_table_peer **page = table->page[id / BF_TABLE_PAGE];
+
+	return page ? page[id % BF_TABLE_PAGE] : NULL;
+}
+
+/* Where @id is or will be. Return: NULL when there is no memory for the page. */
+static struct bf_table_peer **place(struct bf_table *table, uint16_t id)
+{
+	struct bf_table_peer ***page = &table->page[id / BF_TABLE_PAGE];
+
+	if (!*page)
+		*page = calloc(BF_TABLE_PAGE, sizeof(**page));
+	return *page ? &(*page)[id % BF_TABLE_PAGE] : NULL;
+}
+
+/* Return: @peer, or what replaces it, with room for one vector more; NULL: no memory. */
+static struct bf_table_peer *grow(struct bf_table_peer *peer)
+{
+	size_t room = peer ? 2 * peer->room : ROOM_FIRST;
+	struct bf_table_peer *grown;
+
+	if (peer && peer->n < peer->room)
+		return peer;
+	grown = realloc(peer, sizeof(*grown) + room * sizeof(grown->fd[0]));
+	if (!grown)
+		return NULL;
+	if (!peer)
+		grown->n = 0;
+	grown->room = room;
+	return grown;
+}
+
+bool bf_table_has(const struct bf_table *table, uint16_t id)
+{
+	return find(table, id);
+}
+
+unsigned int bf_table_count(const struct bf_table *table, uint16_t id)
+{
+	const struct bf_table_peer *peer = find(table, id);
+
+	return peer ? peer->n : 0;
+}
+
+int *bf_table_add(struct bf_table *table, uint16_t id)
+{
+	struct bf_table_peer **at = place(table, id);
+	struct bf_table_peer *peer = at ? grow(*at) : NULL;
+
+	if (!peer)
+		return NULL;
+	*at = peer;
+	peer->fd[peer->n] = -1;
+	return &peer->fd[peer->n++];
+}
+
+int bf_table_fd(const struct bf_table *table, uint16_t id, unsigned int vector)
+{
+	const struct bf_table_peer *peer = find(table, id);
+
+	return peer && vector < peer->n ? peer->fd[vector] : -1;
+}
+
+static void peer_free(struct bf_table_peer *peer)
+{
+	if (!peer)
+		return;
+	for (unsigned int i = 0; i < peer->n; i++)
+		bf_close(&peer->fd[i]);
+	free(peer);
+}
+
+void bf_table_remove(struct bf_table *table, uint16_t id)
+{
+	struct bf_table_peer *peer = find(table, id);
+
+	if (peer)
+		table->page[id / BF_TABLE_PAGE][id % BF_TABLE_PAGE] = NULL;
+	peer_free(peer);
+}
+
+void bf_table_fini(struct bf_table *table)
+{
+	for (size_t i = 0; i < BF_ARRAY_LEN(table->page); i++) {
+		for (size_t j = 0; table->page[i] && j < BF_TABLE_PAGE; j++)
+			peer_free(table->page[i][j]);
+		free(table->page[i]);
+	}
+}
