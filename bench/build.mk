@@ -1,0 +1,10 @@
+# bench/build.mk - programs that measure
+
+programs-y += floor
+floor-prog-y :=
+floor-prog-y += bench/floor.o
+floor-prog-y += bench/floor_load.o
+
+programs-y += firstline
+firstline-prog-y :=
+firstline-prog-y += bench/firstline.o

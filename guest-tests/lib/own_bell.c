@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* guest-tests/lib/own_bell.c - rings vector 0 of the own device and counts what comes */
+#include "guest-tests/own_bell.h"
+#include "guest-tests/guest.h"
+
+#define BELL_IRQ  (IRQ_FIRST + 3)
+#define ARRIVE_MS 100
+#define SETTLE_MS 2
+
+void own_bell_open(struct ivshmem *iv)
+{
+	irq_on();
+	msix_mask(&iv->msix, 0, true);
+	msix_route(&iv->msix, 0, apic_id(), BELL_IRQ);
+	msix_control(&iv->msix, PCI_MSIX_ENABLE);
+	msix_mask(&iv->msix, 0, false);
+	sleep_us(SETTLE_MS * 1000); /* for what was rung before */
+}
+
+uint64_t own_bell_try(volatile uint32_t *regs, uint32_t id)
+{
+	uint64_t seen = irq_count[BELL_IRQ];
+
+	regs[IVSHMEM_DOORBELL / 4] = IVSHMEM_RING(id, 0);
+	wait_until(&irq_count[BELL_IRQ], seen + 2, SETTLE_MS);
+	return irq_count[BELL_IRQ] - seen;
+}
+
+bool own_bell_works(volatile uint32_t *regs, uint32_t id)
+{
+	uint64_t seen = irq_count[BELL_IRQ];
+
+	if (regs[IVSHMEM_IVPOSITION / 4] != id)
+		return false;
+	regs[IVSHMEM_DOORBELL / 4] = IVSHMEM_RING(id, 0);
+	wait_until(&irq_count[BELL_IRQ], seen + 1, ARRIVE_MS);
+	wait_until(&irq_count[BELL_IRQ], seen + 2, SETTLE_MS);
+	return irq_count[BELL_IRQ] == seen + 1;
+}
