@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arch/x86_64/platform.c - the PC's fixed devices, all in the port space
+ *
+ *	0x064         i8042: the reset command, and nothing else
+ *	0x0f4         debug exit: a test guest ends with a status
+ *	0x3f8..0x3ff  COM1
+ *	0x600, 0x601  ACPI sleep control and status registers (hardware-reduced)
+ *	0xcf8..0xcff  PCI configuration; a byte at 0xcf9 is the reset register
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "arch/x86_64/x86.h"
+#include "base/own.h"
+#include "devices/pci.h"
+#include "devices/serial.h"
+#include "vmm/vmm.h"
+
+#define I8042_RESET          0xfe /* pulse the reset line */
+#define RESET_BITS           0x06 /* 0xcf9: reset the CPU, and all of the system */
+#define ACPI_SLEEP_ENABLE    0x20 /* ACPI 6.4, 4.8.3.7 */
+#define ACPI_SLEEP_TYPE(val) ((val) >> 2 & 7)
+#define ACPI_S5              5
+
+struct bf_platform {
+	struct belfry_vm *vm;
+	struct bf_serial com1;
+	uint32_t pci_address; /* what 0xcf8 holds */
+	struct bf_region ports[5];
+};
+
+static void reset(struct bf_platform *pc, const char *how)
+{
+	bf_vm_end(pc->vm, BELFRY_STOP_RESET, 0, "reset by %s", how);
+}
+
+/* Nothing to read, nobody to talk to: status 0. */
+static uint64_t i8042_read(void *owner, uint64_t off, unsigned int len)
+{
+	return 0;
+}
+
+static void i8042_write(void *owner, uint64_t off, uint64_t val, unsigned int len)
+{
+	if ((uint8_t)val == I8042_RESET)
+		reset(owner, "i8042");
+}
+
+static void debug_exit_write(void *owner, uint64_t off, uint64_t val, unsigned int len)
+{
+	struct bf_platform *pc = owner;
+
+	bf_vm_end(pc->vm, BELFRY_STOP_DEBUG_EXIT, val & 0xff, "debug exit");
+}
+
+/* Byte registers: a wider access is as many accesses. */
+static uint64_t com1_read(void *owner, uint64_t off, unsigned int len)
+{
+	struct bf_platform *pc = owner;
+	uint64_t val = 0;
+
+	for (unsigned int i = 0; i < len; i++)
+		val |= (uint64_t)bf_serial_read(&pc->com1, off + i) << 8 * i;
+	return val;
+}
+
+static void com1_write(void *owner, uint64_t off, uint64_t val, unsigned int len)
+{
+	struct bf_platform *pc = owner;
+
+	for (unsigned int i = 0; i < len; i++, val >>= 8)
+		bf_serial_write(&pc->com1, off + i, val);
+}
+
+static uint64_t sleep_read(void *owner, uint64_t off, unsigned int len)
+{
+	return 0;
+}
+
+static void sleep_write(void *owner, uint64_t off, uint64_t val, unsigned int len)
+{
+	struct bf_platform *pc = owner;
+
+	if (off == 0 && val & ACPI_SLEEP_ENABLE && ACPI_SLEEP_TYPE(val) == ACPI_S5)
+		bf_vm_end(pc->vm, BELFRY_STOP_POWEROFF, 0, "power off");
+}
+
+/* PCI Local Bus 3.0, 3.2.2.3.2: enable 31, bus 23..16, device 15..11, function 10..8. */
+static bool pci_selected(const struct bf_platform *pc)
+{
+	return pc->pci_address >> 31 && (pc->pci_address >> 8 & 0xff07) == 0;
+}
+
+static uint64_t pci_read(void *owner, uint64_t off, unsigned int len)
+{
+	struct bf_platform *pc = owner;
+
+	if (off < 4)
+		return off == 0 && len == 4 ? pc->pci_address : UINT64_MAX;
+	if (!pci_selected(pc))
+		return UINT64_MAX;
+	return bf_pci_config_read(bf_vm_pci(pc->vm), pc->pci_address >> 11 & 31,
+				  (pc->pci_address & 0xfc) + (off - 4), len);
+}
+
+static void pci_write(void *owner, uint64_t off, uint64_t val, unsigned int len)
+{
+	struct bf_platform *pc = owner;
+
+	if (off == 0 && len == 4)
+		pc->pci_address = val;
+	else if (off == 1 && len == 1 && (val & RESET_BITS) == RESET_BITS)
+		reset(pc, "reset register");
+	else if (off >= 4 && pci_selected(pc))
+		bf_pci_config_write(bf_vm_pci(pc->vm), pc->pci_address >> 11 & 31,
+				    (pc->pci_address & 0xfc) + (off - 4), val, len);
+}
+
+int bf_arch_platform_create(struct belfry_vm *vm, struct bf_platform **out,
+			    struct belfry_error *err)
+{
+	struct bf_platform *pc = calloc(1, sizeof(*pc));
+	const struct bf_region ports[] = {
+		{ 0x64, 1, "i8042", .read = i8042_read, .write = i8042_write },
+		{ 0xf4, 4, "debug exit", .write = debug_exit_write },
+		{ 0x3f8, 8, "COM1", .read = com1_read, .write = com1_write },
+		{ 0x600, 2, "ACPI sleep", .read = sleep_read, .write = sleep_write },
+		{ 0xcf8, 8, "PCI configuration", .read = pci_read, .write = pci_write },
+	};
+
+	if (!pc)
+		return bf_err_sys(err, ENOMEM, "platform");
+	*out = pc;
+	pc->vm = vm;
+	pc->com1.vm = vm;
+	pc->com1.line = X86_IRQ_COM1;
+	for (unsigned int i = 0; i < BF_ARRAY_LEN(ports); i++) {
+		pc->ports[i] = ports[i];
+		pc->ports[i].owner = pc;
+		int e = bf_vm_map_ports(vm, &pc->ports[i], err);
+
+		if (e < 0)
+			return e;
+	}
+	return 0;
+}
+
+void bf_arch_platform_destroy(struct bf_platform *platform)
+{
+	free(platform);
+}

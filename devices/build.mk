@@ -1,0 +1,7 @@
+# devices: what a guest sees
+lib-y += devices/devices.o
+lib-y += devices/ivshmem.o
+lib-y += devices/ivshmem_conf.o
+lib-y += devices/msix.o
+lib-y += devices/pci.o
+lib-y += devices/serial.o

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* devices/devices.h - what a guest sees: front door of the devices */
+#ifndef BF_DEVICES_H
+#define BF_DEVICES_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+
+struct bf_key;
+struct belfry_vm;
+
+/* A kind of PCI device that a VM's `devices` list may name. */
+struct bf_device_ops {
+	const char *name; /* its section in a config file */
+	const char *help; /* half a sentence for --help-config */
+	const struct bf_key *keys;
+	size_t conf_size; /* of the struct that the keys fill */
+
+	/* What no single key can show. Touches nothing. May be NULL. */
+	int (*validate)(const void *conf, struct belfry_error *err);
+
+	/* Can one VM not have both? Return: 0; -EINVAL when so. May be NULL. */
+	int (*clash)(const void *conf, const void *other, struct belfry_error *err);
+
+	/*
+	 * Make one from its section and put it on the VM's PCI bus. On failure nothing is
+	 * left. @conf is borrowed for the call.
+	 */
+	int (*create)(struct belfry_vm *vm, const void *conf, struct belfry_error *err);
+};
+
+/* Every kind, ended by NULL. */
+extern const struct bf_device_ops *const bf_devices[];
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* devices/ivshmem_conf.c - what a config file says about an ivshmem device */
+#include <errno.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "devices/ivshmem_conf.h"
+#include "ivshmem/ivshmem.h"
+
+#define AT(field)   offsetof(struct bf_ivshmem_conf, field)
+#define VECTORS_MAX BF_IVSHMEM_VECTORS_MAX
+
+/* The socket's length is that of sun_path without its NUL; shm's is NAME_MAX. */
+/* clang-format off */
+const struct bf_key bf_ivshmem_keys[] = {
+	/* name              type      where                min   max          default */
+	{ "link",            BF_LINK,  AT(link),            1,    32,          NULL,
+	  "a link of this configuration to join" },
+	{ "socket",          BF_FILE,  AT(socket),          1,    107,         NULL,
+	  "socket of an ivshmem server to join, belfry's or QEMU's" },
+	{ "shm",             BF_SHM,   AT(shm),             1,    255,         NULL,
+	  "name of POSIX shared memory, created when absent; no doorbells" },
+	{ "file",            BF_FILE,  AT(file),            1,    4095,        NULL,
+	  "file to share, on hugetlbfs too; no doorbells" },
+	{ "size",            BF_POW2,  AT(size),            4096, 1ULL << 40,  NULL,
+	  "bytes to share, a power of two; needed by shm and file, refused elsewhere" },
+	{ "vectors",         BF_UINT,  AT(vectors),         1,    VECTORS_MAX, NULL,
+	  "doorbells of this VM; without it those of the link, or 1 with socket" },
+	{ "doorbell_window", BF_BOOL,  AT(doorbell_window), 0,    0,           "false",
+	  "an address for every doorbell of every peer; not in this version" },
+	{ 0 },
+};
+/* clang-format on */
+
+/* Where the memory comes from. */
+static const struct source {
+	const char *name;
+	size_t at;
+	bool plain; /* memory alone, no doorbells */
+	bool once;  /* of use to one device of a VM only */
+} sources[] = {
+	{ "link", AT(link), false, true },
+	{ "socket", AT(socket), false, false },
+	{ "shm", AT(shm), true, true },
+	{ "file", AT(file), true, true },
+};
+
+static const struct bf_file *file_of(const struct source *s, const void *conf)
+{
+	return (const struct bf_file *)((const char *)conf + s->at);
+}
+
+/* The first source given from number @i on; NULL when there is none. */
+static const struct source *find_source(const void *conf, size_t i)
+{
+	for (; i < BF_ARRAY_LEN(sources); i++) {
+		if (bf_file_given(file_of(&sources[i], conf)))
+			return &sources[i];
+	}
+	return NULL;
+}
+
+static int validate_plain(const struct bf_ivshmem_conf *conf, const char *source,
+			  struct belfry_error *err)
+{
+	if (!conf->size)
+		return bf_err(err, EINVAL, "%s needs a size, such as size: 4M", source);
+	if (conf->vectors)
+		return bf_err(err, EINVAL,
+			      "vectors: only with link or socket; %s has no doorbells",
+			      source);
+	if (conf->doorbell_window)
+		return bf_err(err, EINVAL,
+			      "doorbell_window: only with link or socket; %s has no "
+			      "doorbells",
+			      source);
+	return 0;
+}
+
+static int validate_doorbell(const struct bf_ivshmem_conf *conf, const char *source,
+			     struct belfry_error *err)
+{
+	if (conf->size)
+		return bf_err(err, EINVAL,
+			      "size: only with shm or file; a %s brings its own", source);
+	if (conf->doorbell_window)
+		return bf_err(err, EINVAL,
+			      "doorbell_window true: not in this version of belfry");
+	return 0;
+}
+
+int bf_ivshmem_conf_validate(const void *conf, struct belfry_error *err)
+{
+	const struct source *source = find_source(conf, 0);
+	const struct source *second;
+
+	if (!source)
+		return bf_err(err, EINVAL, "expected one of link, socket, shm, file");
+	second = find_source(conf, source - sources + 1);
+	if (second)
+		return bf_err(err, EINVAL,
+			      "has %s and %s; expected one of link, socket, shm, file",
+			      source->name, second->name);
+	return source->plain ? validate_plain(conf, source->name, err)
+			     : validate_doorbell(conf, source->name, err);
+}
+
+int bf_ivshmem_conf_clash(const void *conf, const void *other, struct belfry_error *err)
+{
+	for (size_t i = 0; i < BF_ARRAY_LEN(sources); i++) {
+		const char *a = file_of(&sources[i], conf)->path;
+		const char *b = file_of(&sources[i], other)->path;
+
+		if (sources[i].once && a && b && strcmp(a, b) == 0)
+			return bf_err(err, EINVAL, "%s %s: another device has it already",
+				      sources[i].name, a);
+	}
+	return 0;
+}

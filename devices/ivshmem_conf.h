@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* devices/ivshmem_conf.h - what a config file says about an ivshmem device */
+#ifndef BF_IVSHMEM_CONF_H
+#define BF_IVSHMEM_CONF_H
+
+#include <stdbool.h>
+
+#include "base/schema.h"
+
+/* Exactly one of the first four is given. */
+struct bf_ivshmem_conf {
+	struct bf_file link;   /* a link of the same file; joined: its descriptor */
+	struct bf_file socket; /* an ivshmem server; or a connected descriptor */
+	struct bf_file shm;    /* POSIX shared memory; or its descriptor */
+	struct bf_file file;   /* a file, hugetlbfs included; or its descriptor */
+	uint64_t size;         /* bytes, of shm and file; 0: not given */
+	uint64_t vectors;      /* MSI-X vectors, of link and socket; 0: not given */
+	bool doorbell_window;
+};
+
+extern const struct bf_key bf_ivshmem_keys[];
+
+/* The rules between keys. Return: 0; -EINVAL. */
+int bf_ivshmem_conf_validate(const void *conf, struct belfry_error *err);
+
+/* Do two devices of one VM name the same memory? Return: 0; -EINVAL when they do. */
+int bf_ivshmem_conf_clash(const void *conf, const void *other, struct belfry_error *err);
+
+#endif

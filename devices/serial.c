@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * devices/serial.c - a 16550A serial port
+ *
+ * PC16550D data sheet, section 8. What is sent goes to the VM's console at once; the
+ * transmitter is busy only while the console's buffer is full. What arrives, in loop-back
+ * mode, waits in a FIFO. Baud rate and frame format are kept for the guest to read back.
+ */
+#include <linux/serial_reg.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "devices/serial.h"
+#include "vmm/vmm.h"
+
+static uint8_t interrupt_id(const struct bf_serial *port)
+{
+	if (port->ier & UART_IER_RDI && port->rx_len)
+		return UART_IIR_RDI;
+	if (port->ier & UART_IER_THRI && port->thr_empty_pending)
+		return UART_IIR_THRI;
+	return UART_IIR_NO_INT;
+}
+
+/* OUT2 gates the interrupt, as PC hardware wires it. */
+static void update_line(struct bf_serial *port)
+{
+	const bool level = interrupt_id(port) != UART_IIR_NO_INT &&
+			   port->mcr & UART_MCR_OUT2 && !(port->mcr & UART_MCR_LOOP);
+
+	if (level != port->level)
+		bf_irq_line(port->vm, port->line, level);
+	port->level = level;
+}
+
+static void receive(struct bf_serial *port, uint8_t byte)
+{
+	if (port->rx_len < sizeof(port->rx))
+		port->rx[port->rx_len++] = byte;
+}
+
+static uint8_t take(struct bf_serial *port)
+{
+	uint8_t byte = port->rx[0];
+
+	if (port->rx_len)
+		memmove(port->rx, port->rx + 1, --port->rx_len);
+	return byte;
+}
+
+static uint8_t line_status(const struct bf_serial *port)
+{
+	uint8_t val = port->rx_len ? UART_LSR_DR : 0;
+
+	if (bf_console_ready(port->vm))
+		val |= UART_LSR_THRE | UART_LSR_TEMT;
+	return val;
+}
+
+/* In loop-back mode the outputs are the inputs (8.6.7); else a line that is connected. */
+static uint8_t modem_status(const struct bf_serial *port)
+{
+	if (!(port->mcr & UART_MCR_LOOP))
+		return UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS;
+	return (port->mcr & UART_MCR_RTS ? UART_MSR_CTS : 0) |
+	       (port->mcr & UART_MCR_DTR ? UART_MSR_DSR : 0) |
+	       (port->mcr & UART_MCR_OUT1 ? UART_MSR_RI : 0) |
+	       (port->mcr & UART_MCR_OUT2 ? UART_MSR_DCD : 0);
+}
+
+uint8_t bf_serial_read(struct bf_serial *port, unsigned int reg)
+{
+	const bool divisor = port->lcr & UART_LCR_DLAB;
+	uint8_t val = 0;
+
+	switch (reg) {
+	case UART_RX:
+		val = divisor ? port->divisor[0] : take(port);
+		break;
+	case UART_IER:
+		val = divisor ? port->divisor[1] : port->ier;
+		break;
+	case UART_IIR:
+		val = interrupt_id(port);
+		if (val == UART_IIR_THRI)
+			port->thr_empty_pending = false;
+		if (port->fcr & UART_FCR_ENABLE_FIFO)
+			val |= 0xc0;
+		break;
+	case UART_LCR:
+		val = port->lcr;
+		break;
+	case UART_MCR:
+		val = port->mcr;
+		break;
+	case UART_LSR:
+		val = line_status(port);
+		break;
+	case UART_MSR:
+		val = modem_status(port);
+		break;
+	case UART_SCR:
+		val = port->scr;
+		break;
+	}
+	update_line(port);
+	return val;
+}
+
+/* The line drops while the byte is on its way: the interrupt is edge-triggered. */
+static void transmit(struct bf_serial *port, uint8_t byte)
+{
+	port->thr_empty_pending = false;
+	update_line(port);
+	if (port->mcr & UART_MCR_LOOP)
+		receive(port, byte);
+	else
+		bf_console_put(port->vm, byte);
+	port->thr_empty_pending = true;
+}
+
+static void write_ier(struct bf_serial *port, uint8_t val)
+{
+	/* switched on with an empty transmitter, the interrupt comes at once */
+	if (val & UART_IER_THRI && !(port->ier & UART_IER_THRI))
+		port->thr_empty_pending = true;
+	port->ier = val & 0x0f;
+}
+
+void bf_serial_write(struct bf_serial *port, unsigned int reg, uint8_t val)
+{
+	const bool divisor = port->lcr & UART_LCR_DLAB;
+
+	switch (reg) {
+	case UART_TX:
+		if (divisor)
+			port->divisor[0] = val;
+		else
+			transmit(port, val);
+		break;
+	case UART_IER:
+		if (divisor)
+			port->divisor[1] = val;
+		else
+			write_ier(port, val);
+		break;
+	case UART_FCR:
+		port->fcr = val;
+		if (val & UART_FCR_CLEAR_RCVR)
+			port->rx_len = 0;
+		break;
+	case UART_LCR:
+		port->lcr = val;
+		break;
+	case UART_MCR:
+		port->mcr = val & 0x1f;
+		break;
+	case UART_SCR:
+		port->scr = val;
+		break;
+	}
+	update_line(port);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* devices/serial.h - a 16550A serial port */
+#ifndef BF_SERIAL_H
+#define BF_SERIAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct belfry_vm;
+
+/* With @vm and @line set and all else zero, a port after reset. */
+struct bf_serial {
+	struct belfry_vm *vm;
+	unsigned int line; /* interrupt line */
+	uint8_t divisor[2];
+	uint8_t ier, fcr, lcr, mcr, scr;
+	bool thr_empty_pending; /* the transmitter-empty interrupt has not been seen */
+	bool level;             /* of the interrupt line */
+	uint8_t rx[64];
+	unsigned int rx_len;
+};
+
+/* Registers 0..7, one byte each; wider accesses are the caller's to split. */
+uint8_t bf_serial_read(struct bf_serial *port, unsigned int reg);
+void bf_serial_write(struct bf_serial *port, unsigned int reg, uint8_t val);
+
+#endif

@@ -1,0 +1,19 @@
+# vmm: the machine
+lib-y += vmm/api.o
+lib-y += vmm/bus.o
+lib-y += vmm/config.o
+lib-y += vmm/config_check.o
+lib-y += vmm/config_json.o
+lib-y += vmm/config_load.o
+lib-y += vmm/config_path.o
+lib-y += vmm/config_schema.o
+lib-y += vmm/config_syntax.o
+lib-y += vmm/config_text.o
+lib-y += vmm/config_yaml.o
+lib-y += vmm/console.o
+lib-y += vmm/irq.o
+lib-y += vmm/kvm.o
+lib-y += vmm/links.o
+lib-y += vmm/machine.o
+lib-y += vmm/memory.o
+lib-y += vmm/vcpu.o

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/config.h - a configuration as the machine reads it: structs filled by the schema */
+#ifndef BF_CONFIG_H
+#define BF_CONFIG_H
+
+#include <stdint.h>
+
+#include "base/log.h"
+#include "base/schema.h"
+
+struct bf_device_ops;
+
+/* Sections. @where is "file:line:column" in the last file that has it, else NULL. */
+struct bf_link_conf {
+	char *name;
+	char *where;
+	uint64_t size;    /* bytes of shared memory */
+	uint64_t vectors; /* of each peer */
+};
+
+struct bf_device_conf {
+	const struct bf_device_ops *ops;
+	char *where;
+	void *conf; /* the struct that ops->keys fill */
+};
+
+struct bf_vm_conf {
+	char *name;
+	char *where;
+	struct bf_file kernel;
+	struct bf_file initrd;
+	char *cmdline;
+	uint64_t memory; /* bytes */
+	uint64_t cpus;
+	char *affinity; /* host CPUs of the vCPUs, "0,2-3"; NULL: the scheduler's choice
+			 */
+	struct bf_file console; /* where COM1 writes; not given: nowhere */
+	char *console_prefix; /* put in front of each line; NULL: none, and unbuffered */
+	struct bf_device_conf *devices;
+	unsigned int n_devices;
+};
+
+struct belfry_config {
+	struct bf_log log;
+	struct bf_link_conf *links;
+	unsigned int n_links;
+	struct bf_vm_conf *vms;
+	unsigned int n_vms;
+};
+
+/* NULL when there is none of that name. */
+const struct bf_vm_conf *bf_config_vm(const struct belfry_config *cfg, const char *name);
+const struct bf_link_conf *bf_config_link(const struct belfry_config *cfg,
+					  const char *name);
+
+#endif

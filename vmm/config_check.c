@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/config_check.c - what no single key of a configuration can show */
+#include <errno.h>
+
+#include "base/own.h"
+#include "base/text.h"
+#include "devices/devices.h"
+#include "vmm/config_parts.h"
+
+/* Say where in a file a section began, if one did. Return: @r. */
+static int wrap_where(const char *where, int r, struct belfry_error *err)
+{
+	if (where)
+		bf_err_wrap(err, "%s", where);
+	return r;
+}
+
+/* The first required key that @conf lacks; NULL when it has all. */
+static const struct bf_key *missing_key(const struct bf_key *keys, const void *conf)
+{
+	for (const struct bf_key *key = keys; key->name; key++) {
+		if (bf_key_required(key) && !bf_schema_given(key, conf))
+			return key;
+	}
+	return NULL;
+}
+
+static int check_required(const struct bf_key *keys, const void *conf,
+			  struct belfry_error *err)
+{
+	const struct bf_key *key = missing_key(keys, conf);
+
+	if (!key)
+		return 0;
+	return bf_err(err, EINVAL, "%s is missing", key->name);
+}
+
+/* Does the configuration declare the link called @name? */
+static int check_link_name(const struct belfry_config *cfg, const char *key,
+			   const char *name, struct belfry_error *err)
+{
+	struct bf_nearest near = { .word = name };
+	struct bf_brief brief = bf_brief(name);
+
+	if (bf_config_link(cfg, name))
+		return 0;
+	for (unsigned int i = 0; i < cfg->n_links; i++)
+		bf_nearest_try(&near, cfg->links[i].name);
+	if (near.best)
+		return bf_err(err, EINVAL, "%s %s: no such link; did you mean '%s'?", key,
+			      brief.text, near.best);
+	return bf_err(err, EINVAL, "%s %s: no such link; declare it under links", key,
+		      brief.text);
+}
+
+/* A link that came as a descriptor is connected already, and may be declared elsewhere.
+ */
+static int check_links(const struct belfry_config *cfg, const struct bf_device_conf *dev,
+		       struct belfry_error *err)
+{
+	int r = 0;
+
+	for (const struct bf_key *key = dev->ops->keys; key->name && r == 0; key++) {
+		const struct bf_file *file = bf_schema_file(key, dev->conf);
+
+		if (key->type == BF_LINK && file->path && file->fd < 0)
+			r = check_link_name(cfg, key->name, file->path, err);
+	}
+	return r;
+}
+
+/* Does the device get along with those before it? */
+static int check_clash(const struct bf_vm_conf *vm, unsigned int index,
+		       struct belfry_error *err)
+{
+	const struct bf_device_conf *dev = &vm->devices[index];
+	int r = 0;
+
+	for (unsigned int i = 0; i < index && r == 0; i++) {
+		if (vm->devices[i].ops == dev->ops && dev->ops->clash)
+			r = dev->ops->clash(dev->conf, vm->devices[i].conf, err);
+	}
+	return r;
+}
+
+static int check_device(const struct belfry_config *cfg, const struct bf_vm_conf *vm,
+			unsigned int index, struct belfry_error *err)
+{
+	const struct bf_device_conf *dev = &vm->devices[index];
+	int r = check_required(dev->ops->keys, dev->conf, err);
+
+	if (r == 0 && dev->ops->validate)
+		r = dev->ops->validate(dev->conf, err);
+	if (r == 0)
+		r = check_links(cfg, dev, err);
+	if (r == 0)
+		r = check_clash(vm, index, err);
+	if (r == 0)
+		return 0;
+	bf_err_wrap(err, "vms.%s.devices.%u.%s", vm->name, index, dev->ops->name);
+	return wrap_where(dev->where, r, err);
+}
+
+static int check_vm(const struct belfry_config *cfg, const struct bf_vm_conf *vm,
+		    struct belfry_error *err)
+{
+	int r = check_required(bf_vm_keys, vm, err);
+
+	if (r < 0) {
+		bf_err_wrap(err, "vms.%s", vm->name);
+		return wrap_where(vm->where, r, err);
+	}
+	for (unsigned int i = 0; i < vm->n_devices && r == 0; i++)
+		r = check_device(cfg, vm, i, err);
+	return r;
+}
+
+int belfry_config_validate(const struct belfry_config *cfg, struct belfry_error *err)
+{
+	int r = 0;
+
+	if (!cfg)
+		return bf_err(err, EINVAL, "belfry_config_validate: NULL argument");
+	for (unsigned int i = 0; i < cfg->n_vms && r == 0; i++)
+		r = check_vm(cfg, &cfg->vms[i], err);
+	return r;
+}

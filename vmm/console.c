@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmm/console.c - where the guest's serial output goes
+ *
+ * A reader that stops reading must not stop the VM's loop: bytes are taken under the VM's
+ * lock, and written by the vCPU thread after it has let go of it. While the buffer is
+ * full, the serial port reports that its transmitter is busy, and the guest waits as it
+ * would for a slow line.
+ *
+ * Without a prefix every byte is written as soon as it comes. With one, whole lines are,
+ * so that those of several VMs do not mix.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "base/own.h"
+#include "vmm/machine.h"
+
+/* Room for a line cut short: longer ones are passed on in pieces. */
+#define LINE_MAX_BYTES 1024
+
+bool bf_console_ready(const struct belfry_vm *vm)
+{
+	return vm->console.len < sizeof(vm->console.buf);
+}
+
+bool bf_console_put(struct belfry_vm *vm, uint8_t byte)
+{
+	if (vm->console.fd < 0)
+		return true;
+	if (!bf_console_ready(vm))
+		return false;
+	vm->console.buf[vm->console.len++] = byte;
+	return true;
+}
+
+/* How many bytes are due to be written: whole lines only when there is a prefix. */
+static unsigned int console_due(const struct bf_console *con, bool all)
+{
+	const uint8_t *nl;
+
+	if (!con->prefix || all || con->len == 0)
+		return con->len;
+	nl = memchr(con->buf, '\n', con->len);
+	if (nl)
+		return nl + 1 - con->buf;
+	return con->len >= LINE_MAX_BYTES ? con->len : 0;
+}
+
+/* Wait until @fd takes bytes or the VM ends. Return: whether to write. */
+static bool console_wait(struct belfry_vm *vm)
+{
+	struct pollfd fds[] = {
+		{ .fd = vm->console.fd, .events = POLLOUT },
+		{ .fd = vm->end_fd, .events = POLLIN },
+	};
+
+	while (poll(fds, 2, -1) < 0)
+		if (errno != EINTR)
+			return false;
+	return fds[0].revents & POLLOUT;
+}
+
+/* What the console cannot take, because its reader has gone, is lost: the VM runs on. */
+static void console_write(struct belfry_vm *vm, const uint8_t *data, unsigned int len)
+{
+	const char *prefix = vm->console.prefix;
+	struct iovec iov[] = {
+		{ .iov_base = vm->console.prefix,
+		  .iov_len = prefix ? strlen(prefix) : 0 },
+		{ .iov_base = (void *)data, .iov_len = len },
+		{ .iov_base = "\n", .iov_len = prefix && data[len - 1] != '\n' },
+	};
+	unsigned int i = 0;
+
+	while (i < 3 && console_wait(vm)) {
+		ssize_t n = writev(vm->console.fd, &iov[i], 3 - i);
+
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return;
+		for (; n > 0 || (i < 3 && iov[i].iov_len == 0); i++) {
+			if ((size_t)n < iov[i].iov_len) {
+				iov[i].iov_base = (char *)iov[i].iov_base + n;
+				iov[i].iov_len -= n;
+				break;
+			}
+			n -= iov[i].iov_len;
+		}
+	}
+}
+
+static void console_drain(struct belfry_vm *vm, bool all)
+{
+	struct bf_console *con = &vm->console;
+	uint8_t copy[sizeof(con->buf)];
+	unsigned int n;
+
+	bf_vm_lock(vm);
+	while (!con->flushing && (n = console_due(con, all)) > 0) {
+		memcpy(copy, con->buf, n);
+		con->flushing = true;
+		bf_vm_unlock(vm);
+		console_write(vm, copy, n);
+		bf_vm_lock(vm);
+		con->flushing = false;
+		con->len -= n;
+		memmove(con->buf, con->buf + n, con->len);
+	}
+	bf_vm_unlock(vm);
+}
+
+/* Without the lock, by a vCPU thread. */
+void bf_console_flush(struct belfry_vm *vm)
+{
+	console_drain(vm, false);
+}
+
+int bf_console_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
+		    struct belfry_error *err)
+{
+	struct bf_console *con = &vm->console;
+
+	if (!bf_file_given(&conf->console))
+		return 0;
+	if (conf->console.fd >= 0)
+		con->fd = fcntl(conf->console.fd, F_DUPFD_CLOEXEC, 3);
+	else
+		con->fd = open(conf->console.path,
+			       O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0666);
+	if (con->fd < 0)
+		return bf_err_sys(err, errno, "console %s",
+				  conf->console.path ? conf->console.path : "descriptor");
+	if (conf->console_prefix) {
+		con->prefix = strdup(conf->console_prefix);
+		if (!con->prefix)
+			return bf_err_sys(err, ENOMEM, "console");
+	}
+	return 0;
+}
+
+void bf_console_fini(struct belfry_vm *vm)
+{
+	console_drain(vm, true);
+	bf_close(&vm->console.fd);
+	free(vm->console.prefix);
+}

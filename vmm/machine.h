@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/machine.h - the VM object; only vmm/ looks inside */
+#ifndef BF_MACHINE_H
+#define BF_MACHINE_H
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+#include "arch/arch.h"
+#include "vmm/config.h"
+#include "vmm/vmm.h"
+
+struct kvm_irq_routing;
+struct kvm_run;
+
+/* bus.c: the regions of one address space, sorted by base. */
+struct bf_bus {
+	struct bf_region **regions;
+	unsigned int n;
+	unsigned int room;
+	uint64_t limit; /* first address beyond the space */
+};
+
+/* irq.c: the GSI routes as KVM has them: the architecture's lines, then the MSIs. */
+struct bf_irq {
+	struct kvm_irq_routing *table;
+	unsigned int room;      /* entries that @table can hold */
+	unsigned int n_lines;   /* the first entries: the architecture's own */
+	unsigned int first_msi; /* GSI of the first MSI */
+	bool dirty;
+};
+
+/* console.c: what COM1 has written and nobody has seen yet. */
+struct bf_console {
+	int fd; /* -1: nobody looks */
+	char *prefix;
+	uint8_t buf[4096];
+	unsigned int len;
+	bool flushing;
+};
+
+struct bf_vcpu {
+	struct belfry_vm *vm;
+	unsigned int id;
+	int fd;
+	struct kvm_run *run;
+	size_t run_size;
+	pthread_t thread;
+	bool has_thread;
+	atomic_uint_least64_t exits;
+};
+
+enum bf_state { BF_CREATED, BF_RUNNING, BF_STOPPED };
+
+/* Members in the order they are made; taken down in reverse. Locks: @lock, then
+ * @state_lock. */
+struct belfry_vm {
+	struct bf_log log; /* its who is the VM's name */
+
+	pthread_mutex_t lock; /* device state: see vmm.h */
+
+	pthread_mutex_t state_lock; /* the four below */
+	pthread_cond_t state_changed;
+	enum bf_state state;
+	unsigned int running; /* vCPU threads not yet back */
+	struct belfry_result result;
+
+	atomic_bool ending; /* vCPUs return to their threads' end */
+	int end_fd;         /* eventfd: @ending is set; wakes a console that waits */
+	int done_fd;        /* eventfd: @state is BF_STOPPED; what an embedder polls */
+
+	int kvm;
+	int vm;
+	struct bf_layout layout;
+	struct bf_bus mem;
+	struct bf_bus ports;
+	uint64_t slots[4]; /* bitmap of KVM memory slots in use */
+
+	int ram_fd;
+	void *ram_map;
+	uint64_t ram_size;
+	struct bf_region ram[BF_LAYOUT_SPANS];
+	unsigned int n_ram;
+	struct bf_region reserved[BF_LAYOUT_SPANS];
+
+	struct bf_irq irq;
+	struct bf_console console;
+	struct bf_loop *loop;
+	pthread_t loop_thread;
+	bool has_loop_thread;
+
+	struct bf_platform *platform;
+	struct bf_pci_bus *pci;
+
+	struct bf_vcpu *vcpus;
+	unsigned int n_vcpus;
+	cpu_set_t *affinity;
+	struct bf_entry entry;
+
+	atomic_uint_least64_t doorbell_exits;
+};
+
+/* machine.c */
+int bf_machine_create(struct belfry_vm **out, const struct belfry_config *cfg,
+		      const struct bf_vm_conf *conf, struct belfry_error *err);
+int bf_machine_start(struct belfry_vm *vm, struct belfry_error *err);
+void bf_machine_destroy(struct belfry_vm *vm);
+
+/* kvm.c: /dev/kvm, and what must be there */
+int bf_kvm_open(struct belfry_vm *vm, struct belfry_error *err);
+
+/* memory.c */
+int bf_memory_init(struct belfry_vm *vm, uint64_t size, struct belfry_error *err);
+void bf_memory_fini(struct belfry_vm *vm);
+
+/* bus.c */
+int bf_bus_add(struct bf_bus *bus, struct bf_region *r, struct belfry_error *err);
+void bf_bus_remove(struct bf_bus *bus, struct bf_region *r);
+void bf_bus_read(struct bf_bus *bus, uint64_t addr, void *data, unsigned int len);
+void bf_bus_write(struct bf_bus *bus, uint64_t addr, const void *data, unsigned int len);
+void bf_bus_fini(struct bf_bus *bus);
+
+/* irq.c */
+int bf_irq_init(struct belfry_vm *vm, struct belfry_error *err);
+void bf_irq_fini(struct belfry_vm *vm);
+
+/* console.c */
+int bf_console_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
+		    struct belfry_error *err);
+void bf_console_flush(struct belfry_vm *vm);
+void bf_console_fini(struct belfry_vm *vm);
+
+/* vcpu.c */
+int bf_vcpus_create(struct belfry_vm *vm, struct belfry_error *err);
+int bf_vcpus_start(struct belfry_vm *vm, struct belfry_error *err);
+void bf_vcpus_join(struct belfry_vm *vm);
+void bf_vcpus_destroy(struct belfry_vm *vm);
+
+#endif

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmm/vcpu.c - the vCPU threads: run the guest, answer its exits
+ *
+ * One thread per vCPU. All exist from the start; KVM holds those that wait for INIT and
+ * SIPI inside KVM_RUN. A thread leaves its loop when vm->ending is set, and the last one
+ * to leave declares the VM stopped.
+ *
+ * Getting a vCPU out of KVM_RUN needs a signal, but a library must not install handlers.
+ * The threads block every signal; KVM_SET_SIGNAL_MASK unblocks SIGURG inside KVM_RUN
+ * alone, which returns EINTR when it is pending (Documentation/virt/kvm/api.rst, 4.19).
+ * The signal is never delivered, so no handler is needed, and one that was sent between
+ * the look at vm->ending and KVM_RUN is not lost.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/kvm.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "base/own.h"
+#include "vmm/machine.h"
+
+#define KICK_SIGNAL SIGURG
+
+/* A vCPU thread calls a dozen functions deep; sanitizers multiply that. */
+#define STACK_BYTES (256 * 1024)
+
+void bf_vm_end(struct belfry_vm *vm, enum belfry_stop reason, unsigned int status,
+	       const char *fmt, ...)
+{
+	va_list ap;
+
+	pthread_mutex_lock(&vm->state_lock);
+	if (vm->result.reason == 0) {
+		vm->result.reason = reason;
+		vm->result.status = status;
+		va_start(ap, fmt);
+		vsnprintf(vm->result.detail, sizeof(vm->result.detail), fmt, ap);
+		va_end(ap);
+		atomic_store(&vm->ending, true);
+		eventfd_write(vm->end_fd, 1);
+		for (unsigned int i = 0; i < vm->n_vcpus; i++)
+			if (vm->vcpus[i].has_thread)
+				pthread_kill(vm->vcpus[i].thread, KICK_SIGNAL);
+	}
+	pthread_mutex_unlock(&vm->state_lock);
+}
+
+static void handle_mmio(struct bf_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	struct belfry_vm *vm = vcpu->vm;
+
+	bf_vm_lock(vm);
+	if (run->mmio.is_write)
+		bf_bus_write(&vm->mem, run->mmio.phys_addr, run->mmio.data,
+			     run->mmio.len);
+	else
+		bf_bus_read(&vm->mem, run->mmio.phys_addr, run->mmio.data, run->mmio.len);
+	bf_vm_unlock(vm);
+}
+
+/* String instructions bring several items of the same width. */
+static void handle_io(struct bf_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	struct belfry_vm *vm = vcpu->vm;
+	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+
+	bf_vm_lock(vm);
+	for (uint32_t i = 0; i < run->io.count; i++, data += run->io.size) {
+		if (run->io.direction == KVM_EXIT_IO_OUT)
+			bf_bus_write(&vm->ports, run->io.port, data, run->io.size);
+		else
+			bf_bus_read(&vm->ports, run->io.port, data, run->io.size);
+	}
+	bf_vm_unlock(vm);
+	bf_console_flush(vm);
+}
+
+static void handle_system_event(struct bf_vcpu *vcpu)
+{
+	switch (vcpu->run->system_event.type) {
+	case KVM_SYSTEM_EVENT_SHUTDOWN:
+		bf_vm_end(vcpu->vm, BELFRY_STOP_POWEROFF, 0, "power off");
+		break;
+	case KVM_SYSTEM_EVENT_RESET:
+		bf_vm_end(vcpu->vm, BELFRY_STOP_RESET, 0, "reset");
+		break;
+	default:
+		bf_vm_end(vcpu->vm, BELFRY_STOP_CRASH, 0, "system event %u",
+			  vcpu->run->system_event.type);
+	}
+}
+
+static void handle_exit(struct bf_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	struct belfry_vm *vm = vcpu->vm;
+	uint64_t pc;
+
+	switch (run->exit_reason) {
+	case KVM_EXIT_IO:
+		handle_io(vcpu);
+		return;
+	case KVM_EXIT_MMIO:
+		handle_mmio(vcpu);
+		return;
+	case KVM_EXIT_INTR:
+		return;
+	case KVM_EXIT_SYSTEM_EVENT:
+		handle_system_event(vcpu);
+		return;
+	}
+
+	pc = bf_arch_vcpu_pc(vcpu->fd);
+	switch (run->exit_reason) {
+	case KVM_EXIT_SHUTDOWN:
+		bf_vm_end(vm, BELFRY_STOP_CRASH, 0, "vCPU %u: triple fault", vcpu->id);
+		break;
+	case KVM_EXIT_INTERNAL_ERROR:
+		bf_vm_end(vm, BELFRY_STOP_CRASH, 0,
+			  "vCPU %u: KVM internal error %u at 0x%" PRIx64, vcpu->id,
+			  run->internal.suberror, pc);
+		break;
+	case KVM_EXIT_FAIL_ENTRY:
+		bf_vm_end(vm, BELFRY_STOP_CRASH, 0,
+			  "vCPU %u: entry failed, hardware reason 0x%" PRIx64
+			  " at 0x%" PRIx64,
+			  vcpu->id,
+			  (uint64_t)run->fail_entry.hardware_entry_failure_reason, pc);
+		break;
+	default:
+		bf_vm_end(vm, BELFRY_STOP_CRASH, 0, "vCPU %u: exit %u at 0x%" PRIx64,
+			  vcpu->id, run->exit_reason, pc);
+	}
+}
+
+/* KVM_RUN itself failed. */
+static void handle_run_error(struct bf_vcpu *vcpu, int code)
+{
+	struct belfry_vm *vm = vcpu->vm;
+
+	switch (code) {
+	case EINTR:
+	case EAGAIN: /* INIT woke a vCPU that waits for SIPI */
+		break;
+	case EFAULT: /* memory behind a slot has gone: a shared file was made smaller */
+		bf_vm_end(vm, BELFRY_STOP_HOST_ERROR, 0,
+			  "vCPU %u: guest memory is not there any more at 0x%" PRIx64
+			  ": was a shared file truncated?",
+			  vcpu->id, bf_arch_vcpu_pc(vcpu->fd));
+		break;
+	default:
+		bf_vm_end(vm, BELFRY_STOP_HOST_ERROR, 0, "vCPU %u: KVM_RUN: %s", vcpu->id,
+			  strerrordesc_np(code));
+	}
+}
+
+static void vcpu_done(struct belfry_vm *vm)
+{
+	pthread_mutex_lock(&vm->state_lock);
+	if (--vm->running == 0) {
+		vm->state = BF_STOPPED;
+		eventfd_write(vm->done_fd, 1);
+		pthread_cond_broadcast(&vm->state_changed);
+	}
+	pthread_mutex_unlock(&vm->state_lock);
+}
+
+static void *vcpu_main(void *arg)
+{
+	struct bf_vcpu *vcpu = arg;
+	struct belfry_vm *vm = vcpu->vm;
+
+	while (!atomic_load_explicit(&vm->ending, memory_order_acquire)) {
+		int r = ioctl(vcpu->fd, KVM_RUN, 0);
+
+		atomic_fetch_add_explicit(&vcpu->exits, 1, memory_order_relaxed);
+		if (r < 0)
+			handle_run_error(vcpu, errno);
+		else
+			handle_exit(vcpu);
+	}
+	vcpu_done(vm);
+	return NULL;
+}
+
+static int vcpu_set_signal_mask(struct bf_vcpu *vcpu, struct belfry_error *err)
+{
+	const uint64_t blocked = ~(1ULL << (KICK_SIGNAL - 1)); /* the kernel's sigset_t */
+	struct { /* struct kvm_signal_mask with its flexible part */
+		uint32_t len;
+		uint8_t sigset[sizeof(blocked)];
+	} mask = { .len = sizeof(blocked) };
+
+	memcpy(mask.sigset, &blocked, sizeof(blocked));
+	if (ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, &mask) < 0)
+		return bf_err_sys(err, errno, "vCPU %u: signal mask", vcpu->id);
+	return 0;
+}
+
+static int vcpu_create(struct belfry_vm *vm, struct bf_vcpu *vcpu,
+		       struct belfry_error *err)
+{
+	int size = ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+	void *run;
+	int e;
+
+	vcpu->fd = ioctl(vm->vm, KVM_CREATE_VCPU, vcpu->id);
+	if (vcpu->fd < 0)
+		return bf_err_sys(err, errno, "vCPU %u", vcpu->id);
+	run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
+	if (run == MAP_FAILED)
+		return bf_err_sys(err, errno, "vCPU %u: map", vcpu->id);
+	vcpu->run = run;
+	vcpu->run_size = size;
+	e = vcpu_set_signal_mask(vcpu, err);
+	return e < 0 ? e : bf_arch_vcpu_init(vm, vcpu->fd, vcpu->id, err);
+}
+
+int bf_vcpus_create(struct belfry_vm *vm, struct belfry_error *err)
+{
+	int e = 0;
+
+	for (unsigned int i = 0; i < vm->n_vcpus; i++) {
+		vm->vcpus[i].vm = vm;
+		vm->vcpus[i].id = i;
+		vm->vcpus[i].fd = -1;
+	}
+	for (unsigned int i = 0; i < vm->n_vcpus && e == 0; i++)
+		e = vcpu_create(vm, &vm->vcpus[i], err);
+	if (e < 0)
+		return e;
+	return bf_arch_vcpu_entry(vm, vm->vcpus[0].fd, &vm->entry, err);
+}
+
+/* With every signal blocked, which the thread inherits. */
+static int vcpu_start(struct bf_vcpu *vcpu, struct belfry_error *err)
+{
+	struct belfry_vm *vm = vcpu->vm;
+	pthread_attr_t attr;
+	int e;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	if (vm->affinity)
+		pthread_attr_setaffinity_np(&attr, sizeof(cpu_set_t),
+					    &vm->affinity[vcpu->id]);
+	e = pthread_create(&vcpu->thread, &attr, vcpu_main, vcpu);
+	pthread_attr_destroy(&attr);
+	if (e == EINVAL && vm->affinity)
+		return bf_err(err, EINVAL,
+			      "vCPU %u: affinity: no such host CPU, or not allowed",
+			      vcpu->id);
+	if (e)
+		return bf_err_sys(err, e, "vCPU %u: thread", vcpu->id);
+	vcpu->has_thread = true;
+	return 0;
+}
+
+/* vm->state_lock is held, so that no thread is done before all have been counted. */
+int bf_vcpus_start(struct belfry_vm *vm, struct belfry_error *err)
+{
+	sigset_t all, before;
+	int e = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	for (unsigned int i = 0; i < vm->n_vcpus && e == 0; i++) {
+		e = vcpu_start(&vm->vcpus[i], err);
+		if (e == 0)
+			vm->running++;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return e;
+}
+
+static void vcpu_destroy(struct bf_vcpu *vcpu)
+{
+	if (vcpu->run)
+		munmap(vcpu->run, vcpu->run_size);
+	bf_close(&vcpu->fd);
+}
+
+/* After bf_vm_end(). */
+void bf_vcpus_join(struct belfry_vm *vm)
+{
+	for (unsigned int i = 0; i < vm->n_vcpus; i++)
+		if (vm->vcpus[i].has_thread)
+			pthread_join(vm->vcpus[i].thread, NULL);
+}
+
+void bf_vcpus_destroy(struct belfry_vm *vm)
+{
+	for (unsigned int i = 0; i < vm->n_vcpus; i++)
+		vcpu_destroy(&vm->vcpus[i]);
+	free(vm->vcpus);
+}
