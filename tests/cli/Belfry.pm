@@ -1,0 +1,68 @@
+# tests/cli/Belfry.pm - run the program, look at everything it says
+package Belfry;
+use strict;
+use warnings;
+use Exporter 'import';
+use File::Temp 'tempdir';
+use IO::Socket::UNIX;
+use POSIX ':sys_wait_h';
+
+our @EXPORT = qw($build $belfry $dir belfry command config guest spawn finish);
+
+our $build = $ENV{BELFRY_BUILD} // 'build/x86_64';
+our $belfry = "$build/belfry";
+our $dir = tempdir(CLEANUP => 1);
+
+sub guest { return "$build/guests/$_[0].elf" }
+
+# Write a file for this test; return its path.
+sub config {
+	my ($name, $text) = @_;
+	open my $file, '>', "$dir/$name" or die "$dir/$name: $!";
+	print $file $text;
+	close $file;
+	return "$dir/$name";
+}
+
+# All of a file; '' when it is not there.
+sub slurp {
+	my ($path) = @_;
+	local $/;
+	open my $file, '<', $path or return '';
+	return scalar(<$file>) // '';
+}
+
+# Start a command; its words go to files.
+my $count = 0;
+sub spawn {
+	my $n = $count++;
+	my $pid = fork // die "fork: $!";
+	if ($pid == 0) {
+		open STDIN, '<', '/dev/null';
+		open STDOUT, '>', "$dir/out.$n";
+		open STDERR, '>', "$dir/err.$n";
+		exec @_ or POSIX::_exit(127);
+	}
+	return { pid => $pid, n => $n };
+}
+
+# Wait for it, 60 seconds at most. Return: exit status, standard output, standard error.
+sub finish {
+	my ($job) = @_;
+	for (1 .. 6000) {
+		if (waitpid($job->{pid}, WNOHANG) == $job->{pid}) {
+			my $status = WIFSIGNALED($?) ? 'signal ' . WTERMSIG($?) : $? >> 8;
+			return ($status, slurp("$dir/out.$job->{n}"),
+				slurp("$dir/err.$job->{n}"));
+		}
+		select undef, undef, undef, 0.01;
+	}
+	kill 'KILL', $job->{pid};
+	waitpid $job->{pid}, 0;
+	return ('timeout', slurp("$dir/out.$job->{n}"), slurp("$dir/err.$job->{n}"));
+}
+
+sub command { return finish(spawn(@_)) }
+sub belfry { return command($belfry, @_) }
+
+1;

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/guest/vm_test.c - the life of VMs, through the public interface */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <belfry.h>
+
+#define SECOND 1000000000ULL
+#define LIMIT  (30 * SECOND) /* for guests that end by themselves */
+
+static const char *build(void)
+{
+	const char *dir = getenv("BELFRY_BUILD");
+
+	return dir ? dir : "build/x86_64";
+}
+
+static struct belfry_config *config(const char *yaml)
+{
+	struct belfry_error err = { 0 };
+	struct belfry_config *cfg;
+
+	assert_int_equal(belfry_config_create(&cfg, &err), 0);
+	if (belfry_config_load_string(cfg, "test", yaml, &err) < 0)
+		fail_msg("%s", err.msg);
+	return cfg;
+}
+
+static void set(struct belfry_config *cfg, const char *path, const char *value)
+{
+	struct belfry_error err = { 0 };
+
+	if (belfry_config_set(cfg, path, value, &err) < 0)
+		fail_msg("%s", err.msg);
+}
+
+static void set_guest(struct belfry_config *cfg, const char *path, const char *guest)
+{
+	char file[256];
+
+	snprintf(file, sizeof(file), "%s/guests/%s.elf", build(), guest);
+	set(cfg, path, file);
+}
+
+/* One VM, named "vm", of 32 MiB and without devices. */
+static struct belfry_config *one_vm(const char *guest, const char *cmdline)
+{
+	struct belfry_config *cfg = config("vms: { vm: { kernel: x, memory: 32M } }");
+
+	set_guest(cfg, "vms.vm.kernel", guest);
+	set(cfg, "vms.vm.cmdline", cmdline);
+	return cfg;
+}
+
+static struct belfry_vm *create(struct belfry_config *cfg, const char *name)
+{
+	struct belfry_error err = { 0 };
+	struct belfry_vm *vm = NULL;
+
+	if (belfry_vm_create(cfg, name, &vm, &err) < 0)
+		fail_msg("%s", err.msg);
+	return vm;
+}
+
+static struct belfry_vm *start(struct belfry_config *cfg, const char *name)
+{
+	struct belfry_vm *vm = create(cfg, name);
+	struct belfry_error err = { 0 };
+
+	if (belfry_vm_start(vm, &err) < 0)
+		fail_msg("%s", err.msg);
+	return vm;
+}
+
+static struct belfry_result wait_for(struct belfry_vm *vm)
+{
+	struct belfry_result result = { .size = sizeof(result) };
+
+	assert_int_equal(belfry_vm_wait(vm, LIMIT, &result), 0);
+	return result;
+}
+
+/* Run a guest to its end. */
+static struct belfry_result run(const char *guest, const char *cmdline)
+{
+	struct belfry_config *cfg = one_vm(guest, cmdline);
+	struct belfry_vm *vm = start(cfg, "vm");
+	struct belfry_result result = wait_for(vm);
+
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+	return result;
+}
+
+static int count_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* --- how a guest ends -----------------------------------------------------------------
+ */
+
+static void a_guest_powers_off_by_acpi(void **state)
+{
+	assert_int_equal(run("ends", "how=s5").reason, BELFRY_STOP_POWEROFF);
+}
+
+static void a_guest_resets_by_the_acpi_register(void **state)
+{
+	struct belfry_result result = run("ends", "how=acpi-reset");
+
+	assert_int_equal(result.reason, BELFRY_STOP_RESET);
+	assert_string_equal(result.detail, "reset by reset register");
+}
+
+static void a_guest_resets_by_the_i8042(void **state)
+{
+	struct belfry_result result = run("ends", "how=i8042");
+
+	assert_int_equal(result.reason, BELFRY_STOP_RESET);
+	assert_string_equal(result.detail, "reset by i8042");
+}
+
+static void a_triple_fault_is_a_crash(void **state)
+{
+	struct belfry_result result = run("ends", "how=triple");
+
+	assert_int_equal(result.reason, BELFRY_STOP_CRASH);
+	assert_string_equal(result.detail, "vCPU 0: triple fault");
+}
+
+static void the_debug_exit_port_carries_a_status(void **state)
+{
+	struct belfry_result result = run("ends", "how=debug-exit status=37");
+
+	assert_int_equal(result.reason, BELFRY_STOP_DEBUG_EXIT);
+	assert_int_equal(result.status, 37);
+}
+
+/* --- start, wait, stop, destroy -------------------------------------------------------
+ */
+
+static void waiting_needs_a_started_vm(void **state)
+{
+	struct belfry_config *cfg = one_vm("hello", "");
+	struct belfry_vm *vm = create(cfg, "vm");
+
+	assert_int_equal(belfry_vm_wait(vm, 0, NULL), -EINVAL);
+
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+}
+
+static void a_vm_starts_once(void **state)
+{
+	struct belfry_config *cfg = one_vm("hello", "");
+	struct belfry_vm *vm = start(cfg, "vm");
+	struct belfry_error err = { 0 };
+
+	assert_int_equal(belfry_vm_start(vm, &err), -EINVAL);
+	assert_string_equal(err.msg, "VM vm: started before");
+
+	assert_int_equal(wait_for(vm).reason, BELFRY_STOP_DEBUG_EXIT);
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+}
+
+static void waiting_has_a_time_limit(void **state)
+{
+	struct belfry_config *cfg = one_vm("idle", "");
+	struct belfry_vm *vm = start(cfg, "vm");
+
+	assert_int_equal(belfry_vm_wait(vm, SECOND / 100, NULL), -ETIMEDOUT);
+
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+}
+
+static void a_result_of_another_size_is_refused(void **state)
+{
+	struct belfry_config *cfg = one_vm("hello", "");
+	struct belfry_vm *vm = start(cfg, "vm");
+	struct belfry_result result = { .size = 4 };
+	struct belfry_stats stats = { .size = 4 };
+
+	assert_int_equal(belfry_vm_wait(vm, LIMIT, &result), -EINVAL);
+	assert_int_equal(belfry_vm_stats(vm, &stats), -EINVAL);
+
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+}
+
+static void *stop_soon(void *vm)
+{
+	usleep(20000);
+	belfry_vm_stop(vm);
+	return NULL;
+}
+
+static void another_thread_stops_a_halted_guest(void **state)
+{
+	struct belfry_config *cfg = one_vm("idle", "");
+	struct belfry_vm *vm = start(cfg, "vm");
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, stop_soon, vm), 0);
+	assert_int_equal(wait_for(vm).reason, BELFRY_STOP_REQUESTED);
+
+	pthread_join(thread, NULL);
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+}
+
+static void the_descriptor_polls_readable_once_the_vm_has_stopped(void **state)
+{
+	struct belfry_config *cfg = one_vm("idle", "");
+	struct belfry_vm *vm = start(cfg, "vm");
+	struct pollfd fd = { .fd = belfry_vm_fd(vm), .events = POLLIN };
+
+	assert_int_equal(poll(&fd, 1, 0), 0);
+	belfry_vm_stop(vm);
+	assert_int_equal(poll(&fd, 1, 10000), 1);
+	assert_int_equal(belfry_vm_wait(vm, 0, NULL), 0);
+
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+}
+
+static void a_console_nobody_reads_does_not_keep_a_vm_from_stopping(void **state)
+{
+	struct belfry_config *cfg = one_vm("hello", "");
+	struct belfry_error err = { 0 };
+	struct belfry_vm *vm;
+	char line[4096] = { 0 };
+	int ends[2];
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	while (write(ends[1], line, sizeof(line)) > 0) /* until it is full */
+		;
+	assert_int_equal(belfry_config_set_fd(cfg, "vms.vm.console", ends[1], &err), 0);
+	vm = start(cfg, "vm");
+	assert_int_equal(belfry_vm_wait(vm, SECOND / 10, NULL), -ETIMEDOUT);
+
+	belfry_vm_stop(vm);
+	assert_int_equal(wait_for(vm).reason, BELFRY_STOP_REQUESTED);
+
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void the_console_gets_every_byte(void **state)
+{
+	struct belfry_config *cfg = one_vm("hello", "tick=tock");
+	struct belfry_error err = { 0 };
+	struct belfry_vm *vm;
+	char text[256] = { 0 };
+	int file = memfd_create("console", MFD_CLOEXEC);
+
+	assert_int_equal(belfry_config_set_fd(cfg, "vms.vm.console", file, &err), 0);
+	vm = start(cfg, "vm");
+	wait_for(vm);
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+
+	assert_true(pread(file, text, sizeof(text) - 1, 0) > 0);
+	assert_string_equal(text, "hello\ncommand line: tick=tock\nvCPUs: 1\n");
+	close(file);
+}
+
+/* --- several --------------------------------------------------------------------------
+ */
+
+static const char pair_yaml[] =
+	"links: { ring: { size: 1M, vectors: 2 } }\n"
+	"vms:\n"
+	"  ping: { kernel: x, memory: 32M, devices: "
+	"[ ivshmem: { link: ring } ],\n"
+	"    cmdline: 'role=a rounds=200 poll_rounds=200 warmup=10' }\n"
+	"  pong: { kernel: x, memory: 32M, cmdline: role=b, devices: "
+	"[ ivshmem: { link: ring } ] }\n";
+
+static void two_vms_in_one_process_ring_each_other(void **state)
+{
+	struct belfry_config *cfg = config(pair_yaml);
+	struct belfry_stats stats = { .size = sizeof(stats) };
+	struct belfry_vm *ping, *pong;
+	struct belfry_result result;
+	struct belfry_links *links;
+	struct belfry_error err;
+
+	set_guest(cfg, "vms.ping.kernel", "pingpong");
+	set_guest(cfg, "vms.pong.kernel", "pingpong");
+	assert_int_equal(belfry_links_create(cfg, &links, &err), 0);
+	assert_int_equal(belfry_links_join(links, cfg, "ping", &err), 0);
+	assert_int_equal(belfry_links_join(links, cfg, "pong", &err), 0);
+	assert_int_equal(belfry_links_start(links, &err), 0);
+	ping = start(cfg, "ping");
+	pong = start(cfg, "pong");
+
+	result = wait_for(ping);
+	assert_int_equal(result.reason, BELFRY_STOP_DEBUG_EXIT);
+	assert_int_equal(result.status, 0);
+	assert_int_equal(wait_for(pong).status, 0);
+	assert_int_equal(belfry_vm_stats(ping, &stats), 0);
+	assert_int_equal(stats.doorbell_exits, 0);
+
+	belfry_vm_destroy(ping);
+	belfry_vm_destroy(pong);
+	belfry_links_destroy(links);
+	belfry_config_destroy(cfg);
+}
+
+static void joining_a_link_ends_with_its_start(void **state)
+{
+	struct belfry_config *cfg = config(pair_yaml);
+	struct belfry_links *links;
+	struct belfry_error err;
+
+	assert_int_equal(belfry_links_create(cfg, &links, &err), 0);
+	assert_int_equal(belfry_links_join(links, cfg, "nobody", &err), -ENOENT);
+	assert_string_equal(err.msg, "vms.nobody: there is no such VM");
+	assert_int_equal(belfry_links_start(links, &err), 0);
+	assert_int_equal(belfry_links_join(links, cfg, "ping", &err), -EBUSY);
+	assert_int_equal(belfry_links_start(links, &err), -EBUSY);
+
+	belfry_links_destroy(links);
+	belfry_config_destroy(cfg);
+}
+
+static void a_vm_whose_link_nobody_hosts_is_refused(void **state)
+{
+	struct belfry_config *cfg = config(pair_yaml);
+	struct belfry_error err;
+	struct belfry_vm *vm;
+
+	set_guest(cfg, "vms.ping.kernel", "hello");
+	assert_int_equal(belfry_vm_create(cfg, "ping", &vm, &err), -EINVAL);
+	assert_string_equal(
+		err.msg, "vms.ping: devices.0.ivshmem: link ring: nobody hosts it here");
+	belfry_config_destroy(cfg);
+}
+
+static void a_thousand_vms_leave_no_descriptor_behind(void **state)
+{
+	struct belfry_config *cfg = one_vm("idle", "");
+	int memory = memfd_create("shared", MFD_CLOEXEC);
+	struct belfry_error err = { 0 };
+	int before;
+
+	assert_int_equal(ftruncate(memory, 1 << 20), 0);
+	set(cfg, "vms.vm.devices.0.ivshmem.size", "1M");
+	assert_int_equal(
+		belfry_config_set_fd(cfg, "vms.vm.devices.0.ivshmem.file", memory, &err),
+		0);
+	before = count_descriptors();
+	for (int i = 0; i < 1000; i++) {
+		struct belfry_vm *vm = i % 10 ? create(cfg, "vm") : start(cfg, "vm");
+
+		belfry_vm_destroy(vm);
+	}
+	assert_int_equal(count_descriptors(), before);
+
+	belfry_config_destroy(cfg);
+	close(memory);
+}
+
+/* --- several vCPUs --------------------------------------------------------------------
+ */
+
+static void several_vcpus_come_up(void **state)
+{
+	struct belfry_config *cfg = one_vm("smp", "cpus=4");
+	struct belfry_result result;
+	struct belfry_vm *vm;
+
+	set(cfg, "vms.vm.cpus", "4");
+	vm = start(cfg, "vm");
+	result = wait_for(vm);
+	assert_int_equal(result.reason, BELFRY_STOP_DEBUG_EXIT);
+	assert_int_equal(result.status, 0);
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+}
+
+static void affinity_to_a_cpu_that_is_not_there_is_refused(void **state)
+{
+	struct belfry_config *cfg = one_vm("hello", "");
+	struct belfry_error err = { 0 };
+	struct belfry_vm *vm;
+
+	set(cfg, "vms.vm.affinity", "1023");
+	vm = create(cfg, "vm");
+	assert_int_equal(belfry_vm_start(vm, &err), -EINVAL);
+	assert_string_equal(err.msg,
+			    "vCPU 0: affinity: no such host CPU, or not allowed");
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_guest_powers_off_by_acpi),
+		cmocka_unit_test(a_guest_resets_by_the_acpi_register),
+		cmocka_unit_test(a_guest_resets_by_the_i8042),
+		cmocka_unit_test(a_triple_fault_is_a_crash),
+		cmocka_unit_test(the_debug_exit_port_carries_a_status),
+		cmocka_unit_test(waiting_needs_a_started_vm),
+		cmocka_unit_test(a_vm_starts_once),
+		cmocka_unit_test(waiting_has_a_time_limit),
+		cmocka_unit_test(a_result_of_another_size_is_refused),
+		cmocka_unit_test(another_thread_stops_a_halted_guest),
+		cmocka_unit_test(the_descriptor_polls_readable_once_the_vm_has_stopped),
+		cmocka_unit_test(a_console_nobody_reads_does_not_keep_a_vm_from_stopping),
+		cmocka_unit_test(the_console_gets_every_byte),
+		cmocka_unit_test(two_vms_in_one_process_ring_each_other),
+		cmocka_unit_test(joining_a_link_ends_with_its_start),
+		cmocka_unit_test(a_vm_whose_link_nobody_hosts_is_refused),
+		cmocka_unit_test(a_thousand_vms_leave_no_descriptor_behind),
+		cmocka_unit_test(several_vcpus_come_up),
+		cmocka_unit_test(affinity_to_a_cpu_that_is_not_there_is_refused),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/peers/fake_server.h - saying right and wrong things to a peer */
+#ifndef BF_TESTS_FAKE_SERVER_H
+#define BF_TESTS_FAKE_SERVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* One message, with @fd unless that is -1 (borrows). */
+void fake_send(int sock, int64_t value, int fd);
+
+/* One message with @n copies of @fd, at most 16. */
+void fake_send_many(int sock, int64_t value, int fd, size_t n);
+
+/* The first @n bytes of a message. */
+void fake_send_part(int sock, int64_t value, size_t n);
+
+/* Version, ID and memory. */
+void fake_greet(int sock, uint16_t id, int memory);
+
+/* @n vectors of @id, a new eventfd each. */
+void fake_send_vectors(int sock, uint16_t id, unsigned int n);
+
+#endif

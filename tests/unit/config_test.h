@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/unit/config_test.h - what the tests of the configuration share */
+#ifndef BF_CONFIG_TEST_H
+#define BF_CONFIG_TEST_H
+
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <belfry.h>
+
+#include "base/own.h"
+
+/* Each test gets an empty configuration as its state. */
+static inline int config_make(void **state)
+{
+	return belfry_config_create((struct belfry_config **)state, NULL);
+}
+
+static inline int config_unmake(void **state)
+{
+	belfry_config_destroy(*state);
+	return 0;
+}
+
+#define config_test(f) cmocka_unit_test_setup_teardown(f, config_make, config_unmake)
+
+/* A call that must fail, with this code and this message. */
+#define assert_fails(call, errno_, message)            \
+	do {                                           \
+		struct belfry_error err = { 0 };       \
+		assert_int_equal(call, -(errno_));     \
+		assert_string_equal(err.msg, message); \
+		assert_int_equal(err.code, -(errno_)); \
+	} while (0)
+
+/* A call that must work; its message if it does not. */
+#define assert_works(call)                       \
+	do {                                     \
+		struct belfry_error err = { 0 }; \
+		if ((call) < 0)                  \
+			fail_msg("%s", err.msg); \
+	} while (0)
+
+/* The configuration as text must be this. */
+static inline void assert_text(const struct belfry_config *cfg, const char *want)
+{
+	BF_FREE char *text = NULL;
+
+	assert_int_equal(belfry_config_text(cfg, &text, NULL), 0);
+	assert_string_equal(text, want);
+}
+
+/* How many descriptors the process has open. */
+static inline unsigned int count_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	if (!dir)
+		return 0;
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+#endif
