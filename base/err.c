@@ -38,19 +38,19 @@ int bf_err_sys(struct belfry_error *err, int code, const char *fmt, ...)
 	return -code;
 }
 
-int bf_err_wrap(struct belfry_error *err, const char *fmt, ...)
+int bf_err_wrap(struct belfry_error *err, int code, const char *fmt, ...)
 {
 	char old[sizeof(err->msg)];
 	va_list ap;
 	size_t len;
 
 	if (!err)
-		return -EINVAL;
+		return code;
 	memcpy(old, err->msg, sizeof(old));
 	va_start(ap, fmt);
 	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
 	va_end(ap);
 	len = strlen(err->msg);
 	snprintf(err->msg + len, sizeof(err->msg) - len, ": %s", old);
-	return err->code;
+	return code;
 }

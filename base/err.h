@@ -16,8 +16,8 @@ __attribute__((format(printf, 3, 4))) int bf_err(struct belfry_error *err, int c
 __attribute__((format(printf, 3, 4))) int bf_err_sys(struct belfry_error *err, int code,
 						     const char *fmt, ...);
 
-/* Put "context: " in front of the message. Return: the code that @err holds. */
-__attribute__((format(printf, 2, 3))) int bf_err_wrap(struct belfry_error *err,
+/* Put "context: " in front of the message. Return: @code, the failure passed on. */
+__attribute__((format(printf, 3, 4))) int bf_err_wrap(struct belfry_error *err, int code,
 						      const char *fmt, ...);
 
 #endif

@@ -383,7 +383,7 @@ static int join(struct ivshmem *iv, const struct bf_ivshmem_conf *conf,
 	e = bf_peer_create(&iv->peer, loop, sock, vectors, HANDSHAKE_NS, &peer_ops, iv,
 			   bf_vm_log(vm), err);
 	if (e < 0)
-		return where->path ? (bf_err_wrap(err, "%s", where->path), e) : e;
+		return where->path ? bf_err_wrap(err, e, "%s", where->path) : e;
 	for (unsigned int i = 0; i < iv->n_bells; i++)
 		if (iv->bells[i].peer == bf_peer_id(iv->peer))
 			bf_msix_connect(&iv->msix, iv->bells[i].vector, iv->bells[i].fd);
@@ -454,7 +454,7 @@ static int share(struct ivshmem *iv, const struct bf_ivshmem_conf *conf,
 	if (e < 0)
 		return bf_err_sys(err, -e, "%s %s", what, name);
 	e = use_memory(iv, conf, created, err);
-	return e < 0 ? (bf_err_wrap(err, "%s %s", what, name), e) : 0;
+	return e < 0 ? bf_err_wrap(err, e, "%s %s", what, name) : 0;
 }
 
 static int ivshmem_create(struct belfry_vm *vm, const void *config,

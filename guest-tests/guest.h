@@ -26,8 +26,8 @@ _Noreturn void guest_end(unsigned int status);     /* by whatever way the VMM of
 _Noreturn void guest_fail(const char *format, ...) /* print a line, end with status 1 */
 	__attribute__((format(printf, 1, 2)));
 
-void end_by_debug_exit(
-	unsigned int status); /* each of these returns if it did not work */
+/* The single ways; each returns if it did not work. */
+void end_by_debug_exit(unsigned int status);
 void end_by_acpi_sleep(void);
 void end_by_acpi_reset(void);
 void end_by_i8042_reset(void);

@@ -10,5 +10,5 @@ void guest_main(void)
 {
 	print("hello\n");
 	print("command line: %s\n", cmdline());
-	print("vCPUs: %u\n", cpuid(1, 0).b >> 16 & 0xff);
+	print("APIC ID: %u\n", cpuid(1, 0).b >> 24);
 }

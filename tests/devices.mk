@@ -6,3 +6,6 @@ bus-test-y := tests/unit/bus_test.o vmm/bus.o base/err.o
 
 tests-y += pci
 pci-test-y := tests/unit/pci_test.o $(fake-vm-objs)
+
+tests-y += msix
+msix-test-y := tests/unit/msix_test.o devices/msix.o $(fake-vm-objs)

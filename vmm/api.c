@@ -28,7 +28,7 @@ int belfry_vm_create(const struct belfry_config *cfg, const char *name,
 	if (e < 0)
 		return e;
 	e = bf_machine_create(out, cfg, conf, err);
-	return e < 0 ? bf_err_wrap(err, "vms.%s", name), e : 0;
+	return e < 0 ? bf_err_wrap(err, e, "vms.%s", name) : 0;
 }
 
 int belfry_vm_start(struct belfry_vm *vm, struct belfry_error *err)

@@ -242,9 +242,7 @@ int bf_config_put(const struct bf_place *place, const char *path, const char *va
 {
 	int r = bf_schema_set(place->key, place->conf, value, err);
 
-	if (r < 0)
-		bf_err_wrap(err, "%s %s", path, bf_brief(value).text);
-	return r;
+	return r < 0 ? bf_err_wrap(err, r, "%s %s", path, bf_brief(value).text) : 0;
 }
 
 /* As bf_config_find(), for places that hold a value. */
@@ -289,7 +287,7 @@ int belfry_config_set_fd(struct belfry_config *cfg, const char *path, int fd,
 		return r;
 	r = bf_schema_set_fd(place.key, place.conf, fd, err);
 	if (r < 0) {
-		bf_err_wrap(err, "%s", path);
+		bf_err_wrap(err, r, "%s", path);
 		bf_config_unmake(cfg, &place);
 	}
 	return r;

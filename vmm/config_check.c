@@ -10,9 +10,7 @@
 /* Say where in a file a section began, if one did. Return: @r. */
 static int wrap_where(const char *where, int r, struct belfry_error *err)
 {
-	if (where)
-		bf_err_wrap(err, "%s", where);
-	return r;
+	return where ? bf_err_wrap(err, r, "%s", where) : r;
 }
 
 /* The first required key that @conf lacks; NULL when it has all. */
@@ -97,7 +95,7 @@ static int check_device(const struct belfry_config *cfg, const struct bf_vm_conf
 		r = check_clash(vm, index, err);
 	if (r == 0)
 		return 0;
-	bf_err_wrap(err, "vms.%s.devices.%u.%s", vm->name, index, dev->ops->name);
+	bf_err_wrap(err, r, "vms.%s.devices.%u.%s", vm->name, index, dev->ops->name);
 	return wrap_where(dev->where, r, err);
 }
 
@@ -107,7 +105,7 @@ static int check_vm(const struct belfry_config *cfg, const struct bf_vm_conf *vm
 	int r = check_required(bf_vm_keys, vm, err);
 
 	if (r < 0) {
-		bf_err_wrap(err, "vms.%s", vm->name);
+		bf_err_wrap(err, r, "vms.%s", vm->name);
 		return wrap_where(vm->where, r, err);
 	}
 	for (unsigned int i = 0; i < vm->n_devices && r == 0; i++)

@@ -64,9 +64,7 @@ static int wrap(const struct walk *w, unsigned int n, int r, struct belfry_error
 	for (unsigned int i = 0; i < n && len < sizeof(prefix); i++)
 		len += snprintf(prefix + len, sizeof(prefix) - len, "%s%s", i ? "." : "",
 				bf_brief(w->parts[i]).text);
-	if (n > 0)
-		bf_err_wrap(err, "%s", prefix);
-	return r;
+	return n > 0 ? bf_err_wrap(err, r, "%s", prefix) : r;
 }
 
 /* Part @i is none of @words, which are called @what. */

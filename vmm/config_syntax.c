@@ -56,6 +56,6 @@ int bf_config_syntax_error(const yaml_parser_t *yaml, const struct bf_text *text
 		       yaml->context, yaml->context_mark.line + 1);
 	else
 		bf_err(err, EINVAL, "YAML: %s", yaml->problem);
-	bf_err_wrap(err, "%s:%zu:%zu", text->name, at.line + 1, at.column + 1);
-	return -EINVAL;
+	return bf_err_wrap(err, -EINVAL, "%s:%zu:%zu", text->name, at.line + 1,
+			   at.column + 1);
 }

@@ -53,8 +53,8 @@ static int load_node(struct loader *l, const char *path, yaml_mark_t at,
 static int wrap_mark(const struct loader *l, yaml_mark_t at, int r,
 		     struct belfry_error *err)
 {
-	bf_err_wrap(err, "%s:%zu:%zu", l->text->name, at.line + 1, at.column + 1);
-	return r;
+	return bf_err_wrap(err, r, "%s:%zu:%zu", l->text->name, at.line + 1,
+			   at.column + 1);
 }
 
 static bool is_null(const yaml_event_t *ev)

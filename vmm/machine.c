@@ -132,7 +132,7 @@ static int machine_load(struct belfry_vm *vm, const struct bf_vm_conf *conf,
 			     },
 			     &vm->entry, err);
 	if (e == -ENOEXEC || e == -EINVAL)
-		bf_err_wrap(err, "kernel %s", conf->kernel.path ? conf->kernel.path : "");
+		bf_err_wrap(err, e, "kernel %s", conf->kernel.path ? conf->kernel.path : "");
 	return e;
 }
 
@@ -146,7 +146,7 @@ static int machine_devices(struct belfry_vm *vm, const struct bf_vm_conf *conf,
 
 		e = dev->ops->create(vm, dev->conf, err);
 		if (e < 0)
-			bf_err_wrap(err, "devices.%u.%s", i, dev->ops->name);
+			bf_err_wrap(err, e, "devices.%u.%s", i, dev->ops->name);
 	}
 	return e;
 }

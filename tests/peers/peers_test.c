@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/sockios.h>
@@ -571,6 +572,66 @@ static void a_client_without_descriptors_left_is_refused(void **state)
 	assert_all_ring_all(f, 2, 8);
 }
 
+/* Read what a raw client is sent about @n peers with @vectors each. Return: all right? */
+static bool reads_all(struct fixture *f, int sock, int id, int n, int vectors)
+{
+	struct bf_wire_msg msg = { .fd = -1 };
+	int want;
+
+	for (int i = 0; i < 3 + n * vectors; i++) {
+		for (int turns = 0; !read_raw(sock, &msg); turns++) {
+			if (turns == 200)
+				return false;
+			bf_loop_run_once(f->loop, 20 * PARTY_MS);
+		}
+		close(msg.fd);
+		want = i == 0 ? 0 : i == 1 ? id : i == 2 ? -1 : (i - 3) / vectors;
+		if (msg.value != want || (i > 1 && msg.fd < 0))
+			return false;
+	}
+	return true;
+}
+
+/* Return: what to exit with. */
+static int pass_too_many_descriptors(struct fixture *f)
+{
+	enum { VECTORS = 100, LIMIT = 256, TOTAL = 2 * (3 + 2 * VECTORS) };
+	int client[2], waiting, sent = 0;
+
+	/* The limit is not for root. */
+	if (setresuid(65534, 65534, 65534) < 0)
+		return 77;
+	limit_descriptors(LIMIT);
+	start_server(f, VECTORS, 1000);
+	for (int i = 0; i < 2; i++)
+		client[i] = enter_raw(f, NULL);
+	party_run_idle(f->loop);
+	for (int i = 0; i < 2; i++) {
+		ioctl(client[i], SIOCINQ, &waiting);
+		sent += waiting / BF_WIRE_SIZE;
+	}
+	if (sent == TOTAL)
+		return 1; /* then it has not been tested */
+	for (int i = 0; i < 2; i++)
+		if (!reads_all(f, client[i], i, 2, VECTORS))
+			return 2;
+	return 0;
+}
+
+static void the_kernels_limit_of_descriptors_under_way_is_survived(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(pass_too_many_descriptors(*state));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(status, 0);
+}
+
 /* --- the listening socket --- */
 
 static void connect_party(struct fixture *f, unsigned int i)
@@ -706,6 +767,7 @@ int main(void)
 		TEST(a_socket_that_is_none_is_dropped),
 		TEST(too_many_vectors_are_refused),
 		TEST(a_client_without_descriptors_left_is_refused),
+		TEST(the_kernels_limit_of_descriptors_under_way_is_survived),
 		TEST(peers_connect_to_a_path),
 		TEST(listening_where_a_file_exists_is_an_error),
 		TEST(listening_twice_is_an_error),

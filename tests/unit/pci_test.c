@@ -475,7 +475,7 @@ static void an_access_reaches_the_device_with_bar_and_offset(void **state)
 static void a_device_without_handlers_reads_as_ones(void **state)
 {
 	static const struct bf_pci_ops no_ops;
-	struct bf_pci_dev dev = { 0 };
+	static struct bf_pci_dev dev; /* the bus keeps it */
 	const struct fixture *f = *state;
 
 	bf_pci_init(&dev, &f->fake->vm, &no_ops, &card_ident);
@@ -518,6 +518,22 @@ static void ones_ask_a_64_bit_bar_for_its_size(void **state)
 	assert_true(f->card->pci.bars[MEM].mapped);
 }
 
+/* The low half of ones alone may be an address: the BAR goes there, and comes back. */
+static void a_64_bit_bar_sized_low_half_first_ends_where_it_began(void **state)
+{
+	const struct fixture *f = *state;
+	const uint32_t low = get(f, BAR(MEM)), high = get(f, BAR(MEM) + 4);
+
+	put(f, BAR(MEM), UINT32_MAX);
+	assert_int_equal(get(f, BAR(MEM)), (uint32_t)-SHARED | 0xc);
+	put(f, BAR(MEM), low);
+	put(f, BAR(MEM) + 4, UINT32_MAX);
+	assert_int_equal(get(f, BAR(MEM) + 4), UINT32_MAX);
+	put(f, BAR(MEM) + 4, high);
+	assert_int_equal(base_of(f, MEM), 0x100000000);
+	assert_true(f->card->pci.bars[MEM].mapped);
+}
+
 /* As Linux does: decoding off, each half in turn, and everything back. */
 static void sizing_with_decoding_off_ends_where_it_began(void **state)
 {
@@ -544,9 +560,9 @@ static void sizing_with_decoding_off_ends_where_it_began(void **state)
 
 static void a_bar_of_4_gib_and_more_tells_its_size_in_the_high_half(void **state)
 {
-	const struct fixture *f = *state;
-	struct bf_pci_dev dev = { 0 };
 	static const struct bf_pci_ops no_ops;
+	static struct bf_pci_dev dev; /* the bus keeps it */
+	const struct fixture *f = *state;
 
 	bf_pci_init(&dev, &f->fake->vm, &no_ops, &card_ident);
 	bf_pci_add_memory(&dev, MEM, "large", &dev, 16ULL << 30);
@@ -771,6 +787,7 @@ int main(void)
 
 		pci_test(ones_ask_a_32_bit_bar_for_its_size_and_it_stays),
 		pci_test(ones_ask_a_64_bit_bar_for_its_size),
+		pci_test(a_64_bit_bar_sized_low_half_first_ends_where_it_began),
 		pci_test(sizing_with_decoding_off_ends_where_it_began),
 		pci_test(a_bar_of_4_gib_and_more_tells_its_size_in_the_high_half),
 
