@@ -1,6 +1,6 @@
 # bench/build.mk - programs that measure
 
-programs-y += floor
+programs-$(IS_x86_64) += floor
 floor-prog-y :=
 floor-prog-y += bench/floor.o
 floor-prog-y += bench/floor_load.o

@@ -201,7 +201,7 @@ int bf_peer_create(struct bf_peer **out, struct bf_loop *loop, int sock,
 	bf_wire_rx_init(&p->rx);
 	bf_member_init(&p->member, own_vectors, fds.rlim_cur, ops, owner, &p->log);
 
-	fcntl(sock, F_SETFL, 0); /* io_uring does not wait where O_NONBLOCK is set */
+	fcntl(sock, F_SETFL, 0); /* on an O_NONBLOCK one, io_uring may give EAGAIN */
 	read_more(p);
 	r = run_handshake(p, timeout_ns, err);
 	if (r < 0) {

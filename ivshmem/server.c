@@ -346,7 +346,7 @@ int bf_server_add(struct bf_server *s, int sock, struct belfry_error *err)
 	c->sock = sock;
 	c->watch_op.done = client_stirred;
 	c->send_op.done = client_may_send;
-	fcntl(sock, F_SETFL, 0); /* io_uring does not wait where O_NONBLOCK is set */
+	fcntl(sock, F_SETFL, 0); /* on an O_NONBLOCK one, io_uring may give EAGAIN */
 	r = client_init(c, err);
 	if (r < 0) {
 		client_free(c);

@@ -6,7 +6,7 @@ include $(wildcard tests/ivshmem.mk tests/devices.mk)
 ifdef IS_x86_64
 tests-y += vm
 endif
-vm-test-y := tests/guest/vm_test.o $(lib-y)
+vm-test-y = tests/guest/vm_test.o $(lib-y)
 
 programs-y += no_io_uring
 no_io_uring-prog-y := tests/cli/no_io_uring.o

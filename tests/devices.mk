@@ -9,3 +9,12 @@ pci-test-y := tests/unit/pci_test.o $(fake-vm-objs)
 
 tests-y += msix
 msix-test-y := tests/unit/msix_test.o devices/msix.o $(fake-vm-objs)
+
+ivshmem-objs := tests/unit/fake_peer.o $(fake-vm-objs) devices/ivshmem.o \
+	devices/ivshmem_conf.o devices/msix.o base/number.o
+
+tests-y += ivshmem
+ivshmem-test-y := tests/unit/ivshmem_test.o $(ivshmem-objs)
+
+tests-y += ivshmem_plain
+ivshmem_plain-test-y := tests/unit/ivshmem_plain_test.o $(ivshmem-objs)

@@ -13,10 +13,10 @@
 
 #define MANY 16
 
-void fake_send_many(int sock, int64_t value, int fd, size_t n)
+static void send_bytes(int sock, int64_t value, size_t len, int fd, size_t n)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * MANY)] = { 0 };
-	struct iovec iov = { &value, sizeof(value) };
+	struct iovec iov = { &value, len };
 	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct cmsghdr *c;
 
@@ -31,7 +31,12 @@ void fake_send_many(int sock, int64_t value, int fd, size_t n)
 		for (size_t i = 0; i < n; i++)
 			memcpy(CMSG_DATA(c) + i * sizeof(int), &fd, sizeof(int));
 	}
-	assert_int_equal(sendmsg(sock, &hdr, MSG_NOSIGNAL | MSG_DONTWAIT), sizeof(value));
+	assert_int_equal(sendmsg(sock, &hdr, MSG_NOSIGNAL | MSG_DONTWAIT), len);
+}
+
+void fake_send_many(int sock, int64_t value, int fd, size_t n)
+{
+	send_bytes(sock, value, sizeof(value), fd, n);
 }
 
 void fake_send(int sock, int64_t value, int fd)
@@ -39,9 +44,9 @@ void fake_send(int sock, int64_t value, int fd)
 	fake_send_many(sock, value, fd, fd >= 0);
 }
 
-void fake_send_part(int sock, int64_t value, size_t n)
+void fake_send_part(int sock, int64_t value, size_t n, int fd)
 {
-	assert_int_equal(send(sock, &value, n, MSG_NOSIGNAL | MSG_DONTWAIT), n);
+	send_bytes(sock, value, n, fd, fd >= 0);
 }
 
 void fake_greet(int sock, uint16_t id, int memory)

@@ -12,8 +12,8 @@ void fake_send(int sock, int64_t value, int fd);
 /* One message with @n copies of @fd, at most 16. */
 void fake_send_many(int sock, int64_t value, int fd, size_t n);
 
-/* The first @n bytes of a message. */
-void fake_send_part(int sock, int64_t value, size_t n);
+/* The first @n bytes of a message, with @fd unless that is -1 (borrows). */
+void fake_send_part(int sock, int64_t value, size_t n, int fd);
 
 /* Version, ID and memory. */
 void fake_greet(int sock, uint16_t id, int memory);

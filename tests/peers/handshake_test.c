@@ -190,8 +190,8 @@ static void messages_may_come_in_pieces(void **state)
 {
 	struct fixture *f = *state;
 
-	fake_send_part(f->server, 0, 3);
-	fake_send_part(f->server, 0, 5);
+	fake_send_part(f->server, 0, 3, -1);
+	fake_send_part(f->server, 0, 5, -1);
 	fake_send(f->server, 1, -1);
 	fake_send(f->server, -1, f->memory);
 	fake_send_vectors(f->server, 1, 1);
@@ -344,7 +344,7 @@ static void half_a_message_and_silence_is_an_error(void **state)
 
 	fake_send(f->server, 0, -1);
 	fake_send(f->server, 0, -1);
-	fake_send_part(f->server, -1, 4);
+	fake_send_part(f->server, -1, 4, f->memory);
 	assert_fails(f, ETIMEDOUT,
 		     "server is silent or too slow: the rest of the memory has not come "
 		     "in 30 ms");
@@ -378,7 +378,7 @@ static void end_of_file_within_a_message_is_an_error(void **state)
 	struct fixture *f = *state;
 
 	fake_send(f->server, 0, -1);
-	fake_send_part(f->server, 4, 7);
+	fake_send_part(f->server, 4, 7, -1);
 	bf_close(&f->server);
 	assert_fails(f, EPROTO, "server hung up in the middle of our ID");
 }
@@ -624,7 +624,7 @@ static void end_of_file_within_a_message_loses_the_server(void **state)
 
 	join_alone(f);
 	fake_send_vectors(f->server, 3, 1);
-	fake_send_part(f->server, 4, 5);
+	fake_send_part(f->server, 4, 5, -1);
 	bf_close(&f->server);
 	assert_lost(f, "server hung up in the middle of a message");
 }

@@ -210,6 +210,21 @@ static void cancel_takes_back_an_op_of_every_kind(void **state)
 	}
 }
 
+/* More often than the ring has entries: each is used again. */
+static void a_cancellation_completes_nothing_else(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int i = 0; i < 500; i++) {
+		struct note n = note_on(f->loop);
+
+		bf_loop_timer(f->loop, &n.op, 1000 * S);
+		bf_loop_cancel(f->loop, &n.op);
+		bf_loop_run_once(f->loop, 0);
+		assert_int_equal(n.called, 1);
+	}
+}
+
 static void cancel_of_an_idle_op_does_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -365,15 +380,15 @@ static void an_op_outlives_the_thread_that_submitted_it(void **state)
 	assert_int_equal(bell.res, POLLIN);
 }
 
-struct run_elsewhere {
+struct ring_and_run {
 	struct bf_loop *loop;
 	struct note *note;
 	int event;
 };
 
-static void *run_elsewhere(void *arg)
+static void *ring_and_run(void *arg)
 {
-	struct run_elsewhere *r = arg;
+	struct ring_and_run *r = arg;
 
 	bf_loop_run_once(r->loop, 20 * MS);
 	eventfd_write(r->event, 1);
@@ -386,29 +401,28 @@ static void *run_elsewhere(void *arg)
 static void a_loop_that_has_moved_leaves_its_old_thread_alone(void **state)
 {
 	struct fixture *f = *state;
-	struct note n = note_on(f->loop);
-	struct run_elsewhere r = { f->loop, &n, f->event };
+	struct note early = note_on(f->loop), late = note_on(f->loop);
+	BF_CLOSE int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	BF_CLOSE int epoll = epoll_create1(EPOLL_CLOEXEC);
+	struct ring_and_run first = { f->loop, &early, f->event };
+	struct ring_and_run second = { f->loop, &late, event };
 	struct epoll_event ev;
 	pthread_t thread;
 	int waited;
 
-	bf_loop_poll(f->loop, &n.op, f->event, POLLIN);
+	bf_loop_poll(f->loop, &early.op, f->event, POLLIN);
+	bf_loop_poll(f->loop, &late.op, event, POLLIN);
 	assert_int_equal(bf_loop_run_once(f->loop, 0), 0);
-	for (int round = 0; round < 2; round++) {
-		assert_int_equal(pthread_create(&thread, NULL, run_elsewhere, &r), 0);
-		/* Moving itself does interrupt: that is the first round. */
-		waited = round == 0 ? 0 : epoll_wait(epoll, &ev, 1, 100);
-		pthread_join(thread, NULL);
-		assert_int_equal(waited, 0);
-		assert_int_equal(n.called, 1);
-		assert_int_equal(n.res, POLLIN);
+	assert_int_equal(pthread_create(&thread, NULL, ring_and_run, &first), 0);
+	pthread_join(thread, NULL); /* moving as such does interrupt */
+	assert_int_equal(early.called, 1);
 
-		eventfd_read(f->event, &(eventfd_t){ 0 });
-		n.called = 0;
-		bf_loop_poll(f->loop, &n.op, f->event, POLLIN);
-	}
-	bf_loop_cancel(f->loop, &n.op);
+	assert_int_equal(pthread_create(&thread, NULL, ring_and_run, &second), 0);
+	waited = epoll_wait(epoll, &ev, 1, 100);
+	pthread_join(thread, NULL);
+	assert_int_equal(waited, 0);
+	assert_int_equal(late.called, 1);
+	assert_int_equal(late.res, POLLIN);
 }
 
 /* In a child: io_uring_setup fails with @code. Return: what to exit with. */
@@ -493,6 +507,7 @@ int main(void)
 		TEST(poll_reports_the_events),
 		TEST(waiting_ends_when_the_time_is_over),
 		TEST(cancel_takes_back_an_op_of_every_kind),
+		TEST(a_cancellation_completes_nothing_else),
 		TEST(cancel_of_an_idle_op_does_nothing),
 		TEST(cancel_hands_over_a_result_that_came_first),
 		TEST(a_completion_may_cancel_another_op),

@@ -391,15 +391,22 @@ static void bars_start_in_their_windows_aligned_to_their_size(void **state)
 
 static void no_two_register_bars_share_a_page(void **state)
 {
-	const struct fixture *f = *state;
-	struct card *second = card_new(f->fake);
+	struct fake_vm *fake = fake_vm_create(RAM_SIZE);
+	struct card *cards[2];
 
-	assert_works(bf_pci_bus_add(f->bus, &second->pci, &err));
-	decode(f, false); /* out of the way: all are placed anew */
-	assert_works(bf_pci_map_memory(f->bus, &err));
-	assert_works(bf_pci_map_registers(f->bus, &err));
-	assert_int_equal(second->pci.bars[REGS].region.base & 0xfff, 0);
-	assert_int_equal(second->pci.bars[REGS].region.base, base_of(f, TABLE) + 0x1000);
+	fake_vm_add_pci(fake);
+	for (unsigned int i = 0; i < 2; i++) {
+		cards[i] = card_new(fake);
+		assert_works(bf_pci_bus_add(fake->vm.pci, &cards[i]->pci, &err));
+	}
+	assert_works(bf_pci_map_registers(fake->vm.pci, &err));
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(cards[i]->pci.bars[REGS].region.base,
+				 0xc0000000 + 0x2000 * i);
+		assert_int_equal(cards[i]->pci.bars[TABLE].region.base,
+				 0xc0001000 + 0x2000 * i);
+	}
+	fake_vm_destroy(fake);
 }
 
 static void a_full_window_is_an_error_that_names_the_bar(void **state)

@@ -136,6 +136,23 @@ static void a_message_is_put_together_from_single_bytes(void **state)
 	assert_true(f->msg.fd >= 0);
 }
 
+static void a_read_does_not_go_beyond_its_message(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(send(f->pair[0], "\1\0\0", 3, 0), 3);
+	assert_false(receive(f));
+	assert_int_equal(send(f->pair[0],
+			      "\0\0\0\0\0"
+			      "\2\0\0\0\0\0\0\0",
+			      13, 0),
+			 13);
+	for (int i = 1; i <= 2; i++) {
+		assert_true(receive(f));
+		assert_true(f->msg.value == i);
+	}
+}
+
 static void a_descriptor_stays_with_its_message(void **state)
 {
 	struct fixture *f = *state;
@@ -243,6 +260,7 @@ int main(void)
 		TEST(what_is_sent_arrives),
 		TEST(a_descriptor_arrives_close_on_exec),
 		TEST(a_message_is_put_together_from_single_bytes),
+		TEST(a_read_does_not_go_beyond_its_message),
 		TEST(a_descriptor_stays_with_its_message),
 		TEST(surplus_descriptors_are_closed_and_counted),
 		TEST(more_descriptors_than_fit_are_surplus_too),
