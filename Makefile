@@ -62,7 +62,7 @@ sanitize-thread := -fsanitize=thread
 EXTRA := $(sanitize-$(SANITIZE)) $(if $(COVERAGE),--coverage) $(if $(WERROR),-Werror)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
-	-Wformat=2 -Wimplicit-fallthrough -Wno-unused-parameter
+	-Wformat=2 -Wimplicit-fallthrough -Wno-unused-parameter -Wno-missing-field-initializers
 OUR_CFLAGS := -std=gnu11 $(WARN) -fvisibility=hidden -fPIC -pthread -D_GNU_SOURCE \
 	-DBELFRY_VERSION='"$(VERSION)"' -I. -Iinclude $(EXTRA)
 LIBS = $(shell $(PKG_CONFIG) --libs liburing yaml-0.1 2>/dev/null || echo -luring -lyaml) \

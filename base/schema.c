@@ -34,6 +34,7 @@ static const struct type {
 	[BF_PAGES]  = { "size",   "a size such as 4096, 64k or 16M" },
 	[BF_UINT]   = { "number", "a number" },
 	[BF_BOOL]   = { "bool",   "true or false" },
+	[BF_CHOICE] = { "word",   "a word" },
 };
 /* clang-format on */
 
@@ -89,6 +90,29 @@ static int set_uint(const struct bf_key *key, void *conf, const char *value,
 		return bf_err(err, EINVAL, "at least %" PRIu64, key->min);
 	*(uint64_t *)member(key, conf) = n;
 	return 0;
+}
+
+static int set_choice(const struct bf_key *key, void *conf, const char *value,
+		      struct belfry_error *err)
+{
+	for (unsigned int i = 0; key->choices[i]; i++) {
+		if (strcmp(value, key->choices[i]) == 0) {
+			*(uint64_t *)member(key, conf) = i;
+			return 0;
+		}
+	}
+	return bf_err(err, EINVAL, "expected %s", bf_schema_choices(key, ", ").text);
+}
+
+struct bf_choices_text bf_schema_choices(const struct bf_key *key, const char *between)
+{
+	struct bf_choices_text all = { "" };
+	size_t len = 0;
+
+	for (unsigned int i = 0; key->choices[i] && len < sizeof(all.text); i++)
+		len += snprintf(all.text + len, sizeof(all.text) - len, "%s%s",
+				i ? between : "", key->choices[i]);
+	return all;
 }
 
 static uint64_t next_power_of_two(uint64_t n)
@@ -225,6 +249,8 @@ int bf_schema_set(const struct bf_key *key, void *conf, const char *value,
 		return set_uint(key, conf, value, err);
 	case BF_BOOL:
 		return set_bool(key, conf, value, err);
+	case BF_CHOICE:
+		return set_choice(key, conf, value, err);
 	}
 	return -EINVAL;
 }
@@ -327,6 +353,8 @@ const char *bf_schema_text(const struct bf_key *key, const void *conf,
 		break;
 	}
 	n = *(const uint64_t *)at;
+	if (key->type == BF_CHOICE)
+		return key->choices[n];
 	if (!n && !bf_key_default(key))
 		return NULL;
 	*number = bf_size_text(n);

@@ -28,6 +28,7 @@ enum bf_type {
 	BF_PAGES,  /* as BF_SIZE, a multiple of 4096 */
 	BF_UINT,   /* uint64_t */
 	BF_BOOL,   /* bool: true, false, on, off, yes, no */
+	BF_CHOICE, /* uint64_t: which of the key's choices */
 };
 
 /*
@@ -52,6 +53,7 @@ struct bf_key {
 	uint64_t max;
 	const char *init; /* the default as text, BF_REQUIRED, or NULL: none */
 	const char *help; /* half a sentence, no full stop */
+	const char *const *choices; /* BF_CHOICE: the words, ended by NULL */
 };
 
 /* In place of a default: a section without this key is a mistake. */
@@ -105,6 +107,13 @@ bool bf_schema_given(const struct bf_key *key, const void *conf);
  */
 const char *bf_schema_text(const struct bf_key *key, const void *conf,
 			   struct bf_size_text *number);
+
+/* The words of a BF_CHOICE in a row. */
+struct bf_choices_text {
+	char text[64];
+};
+
+struct bf_choices_text bf_schema_choices(const struct bf_key *key, const char *between);
 
 /* What a value of @type is called: a word for tables, a phrase for "expected ...". */
 const char *bf_type_word(enum bf_type type);

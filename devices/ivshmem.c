@@ -294,6 +294,17 @@ static void ivshmem_config_written(struct bf_pci_dev *pci, unsigned int off,
 	bf_msix_config_written(&to_ivshmem(pci)->msix);
 }
 
+/* Position, peers and memory stay; the bells are bound again when BAR0 is mapped. */
+static void ivshmem_reset(struct bf_pci_dev *pci)
+{
+	struct ivshmem *iv = to_ivshmem(pci);
+
+	iv->intr_mask = iv->intr_status = 0;
+	bf_msix_reset(&iv->msix);
+	for (unsigned int i = 0; i < iv->n_bells; i++)
+		iv->bells[i].bound = false;
+}
+
 static void ivshmem_destroy(struct bf_pci_dev *pci)
 {
 	struct ivshmem *iv = to_ivshmem(pci);
@@ -313,6 +324,7 @@ static const struct bf_pci_ops pci_ops = {
 	.bar_leaves = ivshmem_bar_leaves,
 	.bar_arrived = ivshmem_bar_arrived,
 	.config_written = ivshmem_config_written,
+	.reset = ivshmem_reset,
 	.destroy = ivshmem_destroy,
 };
 

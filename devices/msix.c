@@ -20,6 +20,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "devices/msix.h"
 #include "devices/pci.h"
@@ -222,6 +223,24 @@ static void declare(struct bf_msix *msix)
 		     PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
 }
 
+static void vector_init(struct bf_msix_vector *v, int eventfd)
+{
+	*v = (struct bf_msix_vector){ .eventfd = eventfd, .gsi = -1 };
+	v->entry[PCI_MSIX_ENTRY_VECTOR_CTRL / 4] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
+}
+
+void bf_msix_reset(struct bf_msix *msix)
+{
+	eventfd_t count;
+
+	for (unsigned int i = 0; i < msix->n; i++) {
+		vector_init(&msix->vectors[i], msix->vectors[i].eventfd);
+		if (msix->vectors[i].eventfd >= 0)
+			eventfd_read(msix->vectors[i].eventfd, &count);
+	}
+	msix->enabled = msix->all_masked = false;
+}
+
 int bf_msix_init(struct bf_msix *msix, struct bf_pci_dev *dev, unsigned int bar,
 		 unsigned int n, struct belfry_error *err)
 {
@@ -232,11 +251,8 @@ int bf_msix_init(struct bf_msix *msix, struct bf_pci_dev *dev, unsigned int bar,
 	msix->vectors = calloc(n, sizeof(*msix->vectors));
 	if (!msix->vectors)
 		return bf_err_sys(err, ENOMEM, "%u MSI-X vectors", n);
-	for (unsigned int i = 0; i < n; i++) {
-		msix->vectors[i].entry[PCI_MSIX_ENTRY_VECTOR_CTRL / 4] =
-			PCI_MSIX_ENTRY_CTRL_MASKBIT;
-		msix->vectors[i].eventfd = msix->vectors[i].gsi = -1;
-	}
+	for (unsigned int i = 0; i < n; i++)
+		vector_init(&msix->vectors[i], -1);
 	declare(msix);
 	return 0;
 }

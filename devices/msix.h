@@ -37,6 +37,9 @@ int bf_msix_init(struct bf_msix *msix, struct bf_pci_dev *dev, unsigned int bar,
 /* For a device that is destroyed with its VM; a zeroed one is fine. */
 void bf_msix_fini(struct bf_msix *msix);
 
+/* As after power on: all masked, nothing attached, no event pending. */
+void bf_msix_reset(struct bf_msix *msix);
+
 /*
  * Let events on @eventfd (borrowed, non-blocking) be vector @index. A vector that the
  * device does not have is ignored.

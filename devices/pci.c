@@ -351,7 +351,9 @@ static int map_bars(struct bf_pci_bus *bus, bool ram, struct belfry_error *err)
 
 int bf_pci_map_memory(struct bf_pci_bus *bus, struct belfry_error *err)
 {
-	return map_bars(bus, true, err);
+	int e = bf_vm_map(bus->vm, &bus->ecam, err);
+
+	return e < 0 ? e : map_bars(bus, true, err);
 }
 
 int bf_pci_map_registers(struct bf_pci_bus *bus, struct belfry_error *err)
@@ -364,7 +366,6 @@ int bf_pci_bus_create(struct belfry_vm *vm, const struct bf_layout *layout,
 {
 	static const struct bf_pci_ops bridge_ops;
 	struct bf_pci_bus *bus = calloc(1, sizeof(*bus));
-	int e;
 
 	if (!bus)
 		return bf_err_sys(err, ENOMEM, "PCI bus");
@@ -386,13 +387,25 @@ int bf_pci_bus_create(struct belfry_vm *vm, const struct bf_layout *layout,
 					    .subsystem = 0x1100,
 					    .class = 0x0600 });
 	bf_pci_bus_add(bus, &bus->bridge, NULL);
-	e = bf_vm_map(vm, &bus->ecam, err);
-	if (e < 0) {
-		free(bus);
-		return e;
-	}
 	*out = bus;
 	return 0;
+}
+
+static void dev_reset(struct bf_pci_dev *dev)
+{
+	for (unsigned int i = 0; i < sizeof(dev->config); i++)
+		dev->config[i] &= ~dev->writable[i];
+	bf_pci_put16(dev->config, PCI_COMMAND, PCI_COMMAND_MEMORY);
+	for (unsigned int i = 0; i < BF_PCI_BARS; i++)
+		dev->bars[i].mapped = false;
+	if (dev->ops->reset)
+		dev->ops->reset(dev);
+}
+
+void bf_pci_bus_reset(struct bf_pci_bus *bus)
+{
+	for (unsigned int i = 0; i < BF_PCI_SLOTS && bus->slots[i]; i++)
+		dev_reset(bus->slots[i]);
 }
 
 void bf_pci_bus_destroy(struct bf_pci_bus *bus)

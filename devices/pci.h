@@ -32,6 +32,8 @@ struct bf_pci_ops {
 	/* The guest has written configuration space at @off. */
 	void (*config_written)(struct bf_pci_dev *dev, unsigned int off,
 			       unsigned int len);
+	/* As after power on. Nothing is bound, attached or mapped in KVM any more. */
+	void (*reset)(struct bf_pci_dev *dev);
 	void (*destroy)(struct bf_pci_dev *dev); /* see bf_pci_bus_destroy() */
 };
 
@@ -70,6 +72,9 @@ int bf_pci_bus_create(struct belfry_vm *vm, const struct bf_layout *layout,
  * to be taken out of it piece by piece.
  */
 void bf_pci_bus_destroy(struct bf_pci_bus *bus);
+
+/* Machine reset: every device as it was made, its BARs mapped nowhere. */
+void bf_pci_bus_reset(struct bf_pci_bus *bus);
 
 /*
  * Give all BARs addresses and map them, as firmware would: first the memory ones of all

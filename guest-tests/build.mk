@@ -14,6 +14,7 @@ guests-$(IS_x86_64) += machine
 guests-$(IS_x86_64) += ivshmem_regs
 guests-$(IS_x86_64) += msix
 guests-$(IS_x86_64) += memory
+guests-$(IS_x86_64) += reboot
 guests-$(IS_x86_64) += sweep
 guests-$(IS_x86_64) += bars
 machine-guest-y := guest-tests/machine_irqs.o

@@ -20,17 +20,15 @@ struct bf_server;
 #define BF_IVSHMEM_ID_MAX      65535
 #define BF_IVSHMEM_VECTORS_MAX 2048 /* MSI-X: PCI Local Bus 3.0, 6.8.2 */
 
-/* --- peer: our membership of a link ---------------------------------------------------
- */
+/* --- peer: our membership of a link ----------------------------------------------- */
 
 /* All required; called by whoever runs the loop. They must not destroy the peer. */
 struct bf_peer_ops {
 	/*
 	 * Peer @id has one more vector, numbered @vector: ring it by writing to @fd, an
 	 * eventfd that the peer object owns until it calls left() for @id or is
-	 * destroyed.
-	 * @id may be our own: then @fd is where our own vector's events arrive. A number
-	 * may be left out: that vector cannot be rung.
+	 * destroyed. @id may be our own: then @fd is where our own vector's events
+	 * arrive. A number may be left out: that vector cannot be rung.
 	 */
 	void (*vector_added)(void *owner, uint16_t id, unsigned int vector, int fd);
 	/* Peer @id has left; its descriptors are closed when this returns. */
@@ -41,7 +39,7 @@ struct bf_peer_ops {
 
 /*
  * Connect to the server listening at @path. Blocks for five seconds at most.
- * Return: the socket (returns); -ECONNREFUSED or -ENOENT when nobody listens;
+ * Return: the socket (returns); -ECONNREFUSED when nobody listens;
  * -ETIMEDOUT when nobody accepts; -ENAMETOOLONG; another negative errno.
  */
 int bf_peer_connect(const char *path, struct belfry_error *err);
@@ -77,24 +75,28 @@ int bf_peer_eventfd(const struct bf_peer *peer, uint16_t id, unsigned int vector
 /* How many messages made no sense and were skipped. */
 unsigned int bf_peer_bad_messages(const struct bf_peer *peer);
 
-/* --- server ---------------------------------------------------------------------------
- */
+/* --- server ----------------------------------------------------------------------- */
 
 struct bf_server_conf {
 	const char *name;     /* in log lines */
 	int memory;           /* what clients share (borrowed: must outlive the server) */
 	unsigned int vectors; /* of each client, 1 to BF_IVSHMEM_VECTORS_MAX */
-	unsigned int queue_max; /* messages queued for a client before it is dropped */
+	/*
+	 * Messages that may wait for a client before it is dropped, beyond as many as it
+	 * was sent when it joined.
+	 */
+	unsigned int queue_max;
 };
 
-/* @conf is copied. Return: 0; -EINVAL; -ENOMEM. */
+/* @conf and @log are copied. Return: 0; -EINVAL; -ENOMEM. */
 int bf_server_create(struct bf_server **out, struct bf_loop *loop,
 		     const struct bf_server_conf *conf, const struct bf_log *log,
 		     struct belfry_error *err);
 
 /*
  * Accept clients at @path; the socket file is removed by bf_server_destroy().
- * Return: 0; -EADDRINUSE; -ENAMETOOLONG; another negative errno.
+ * Return: 0; -EADDRINUSE when the file exists; -ENAMETOOLONG; -EBUSY when it listens
+ * already; another negative errno.
  */
 int bf_server_listen(struct bf_server *server, const char *path,
 		     struct belfry_error *err);

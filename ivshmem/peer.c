@@ -127,8 +127,8 @@ int bf_peer_connect(const char *path, struct belfry_error *err)
 	switch (errno) {
 	case ENOENT:
 	case ECONNREFUSED:
-		return bf_err_sys(err, errno,
-				  "%s: nobody listens, start the ivshmem server", path);
+		return bf_err(err, ECONNREFUSED,
+			      "%s: nobody listens, start the ivshmem server", path);
 	case EAGAIN: /* the queue of those who want in is full, and stays so */
 		return bf_err(err, ETIMEDOUT, "%s: no answer from the ivshmem server",
 			      path);

@@ -316,7 +316,7 @@ static void client_enter(struct client *c)
 	tell(s);
 }
 
-/* Give it an ID, eventfds and all it is to be told. */
+/* Give it an ID, eventfds and all it is to be told. Return: the ID; a negative errno. */
 static int client_init(struct client *c, struct belfry_error *err)
 {
 	struct bf_server *s = c->server;
@@ -328,15 +328,17 @@ static int client_init(struct client *c, struct belfry_error *err)
 	r = bf_vectors_create(&c->own, id, s->vectors, err);
 	if (r == 0 && client_greet(c) < 0)
 		r = bf_err(err, ENOMEM, "no memory for a client's messages");
-	if (r < 0)
+	if (r < 0) {
 		bf_ids_give_back(&s->ids, id);
-	return r;
+		return r;
+	}
+	return id;
 }
 
 int bf_server_add(struct bf_server *s, int sock, struct belfry_error *err)
 {
 	struct client *c = calloc(1, sizeof(*c));
-	int r;
+	int id;
 
 	if (!c) {
 		bf_close(&sock);
@@ -347,14 +349,12 @@ int bf_server_add(struct bf_server *s, int sock, struct belfry_error *err)
 	c->watch_op.done = client_stirred;
 	c->send_op.done = client_may_send;
 	fcntl(sock, F_SETFL, 0); /* on an O_NONBLOCK one, io_uring may give EAGAIN */
-	r = client_init(c, err);
-	if (r < 0) {
+	id = client_init(c, err);
+	if (id < 0)
 		client_free(c);
-		return r;
-	}
-	r = c->own->id;
-	client_enter(c);
-	return r;
+	else
+		client_enter(c);
+	return id;
 }
 
 /* --- the server ------------------------------------------------------------------- */

@@ -5,36 +5,41 @@
 #include "base/own.h"
 #include "ivshmem/table.h"
 
+#define PAGE_SIZE  (BF_TABLE_IDS / BF_TABLE_PAGES)
 #define ROOM_FIRST 2 /* vectors in a new peer; doubled when they do not suffice */
 
-struct bf_table_peer {
+struct peer {
 	uint16_t n;
 	uint16_t room;
 	int fd[]; /* by vector; -1: counted only */
 };
 
-static struct bf_table_peer *find(const struct bf_table *table, uint16_t id)
-{
-	struct bf_table_peer **page = table->page[id / BF_TABLE_PAGE];
+struct bf_table_page {
+	struct peer *peer[PAGE_SIZE];
+};
 
-	return page ? page[id % BF_TABLE_PAGE] : NULL;
+static struct peer *find(const struct bf_table *table, uint16_t id)
+{
+	const struct bf_table_page *page = table->page[id / PAGE_SIZE];
+
+	return page ? page->peer[id % PAGE_SIZE] : NULL;
 }
 
 /* Where @id is or will be. Return: NULL when there is no memory for the page. */
-static struct bf_table_peer **place(struct bf_table *table, uint16_t id)
+static struct peer **place(struct bf_table *table, uint16_t id)
 {
-	struct bf_table_peer ***page = &table->page[id / BF_TABLE_PAGE];
+	struct bf_table_page **page = &table->page[id / PAGE_SIZE];
 
 	if (!*page)
-		*page = calloc(BF_TABLE_PAGE, sizeof(**page));
-	return *page ? &(*page)[id % BF_TABLE_PAGE] : NULL;
+		*page = calloc(1, sizeof(**page));
+	return *page ? &(*page)->peer[id % PAGE_SIZE] : NULL;
 }
 
 /* Return: @peer, or what replaces it, with room for one vector more; NULL: no memory. */
-static struct bf_table_peer *grow(struct bf_table_peer *peer)
+static struct peer *grow(struct peer *peer)
 {
 	size_t room = peer ? 2 * peer->room : ROOM_FIRST;
-	struct bf_table_peer *grown;
+	struct peer *grown;
 
 	if (peer && peer->n < peer->room)
 		return peer;
@@ -47,6 +52,15 @@ static struct bf_table_peer *grow(struct bf_table_peer *peer)
 	return grown;
 }
 
+static void peer_free(struct peer *peer)
+{
+	if (!peer)
+		return;
+	for (unsigned int i = 0; i < peer->n; i++)
+		bf_close(&peer->fd[i]);
+	free(peer);
+}
+
 bool bf_table_has(const struct bf_table *table, uint16_t id)
 {
 	return find(table, id);
@@ -54,15 +68,15 @@ bool bf_table_has(const struct bf_table *table, uint16_t id)
 
 unsigned int bf_table_count(const struct bf_table *table, uint16_t id)
 {
-	const struct bf_table_peer *peer = find(table, id);
+	const struct peer *peer = find(table, id);
 
 	return peer ? peer->n : 0;
 }
 
 int *bf_table_add(struct bf_table *table, uint16_t id)
 {
-	struct bf_table_peer **at = place(table, id);
-	struct bf_table_peer *peer = at ? grow(*at) : NULL;
+	struct peer **at = place(table, id);
+	struct peer *peer = at ? grow(*at) : NULL;
 
 	if (!peer)
 		return NULL;
@@ -73,34 +87,25 @@ int *bf_table_add(struct bf_table *table, uint16_t id)
 
 int bf_table_fd(const struct bf_table *table, uint16_t id, unsigned int vector)
 {
-	const struct bf_table_peer *peer = find(table, id);
+	const struct peer *peer = find(table, id);
 
 	return peer && vector < peer->n ? peer->fd[vector] : -1;
 }
 
-static void peer_free(struct bf_table_peer *peer)
-{
-	if (!peer)
-		return;
-	for (unsigned int i = 0; i < peer->n; i++)
-		bf_close(&peer->fd[i]);
-	free(peer);
-}
-
 void bf_table_remove(struct bf_table *table, uint16_t id)
 {
-	struct bf_table_peer *peer = find(table, id);
+	struct peer *peer = find(table, id);
 
 	if (peer)
-		table->page[id / BF_TABLE_PAGE][id % BF_TABLE_PAGE] = NULL;
+		*place(table, id) = NULL;
 	peer_free(peer);
 }
 
 void bf_table_fini(struct bf_table *table)
 {
-	for (size_t i = 0; i < BF_ARRAY_LEN(table->page); i++) {
-		for (size_t j = 0; table->page[i] && j < BF_TABLE_PAGE; j++)
-			peer_free(table->page[i][j]);
+	for (size_t i = 0; i < BF_TABLE_PAGES; i++) {
+		for (size_t j = 0; table->page[i] && j < PAGE_SIZE; j++)
+			peer_free(table->page[i]->peer[j]);
 		free(table->page[i]);
 	}
 }

@@ -8,16 +8,17 @@
 
 #include "ivshmem/ivshmem.h"
 
-#define BF_TABLE_PAGE 256
+#define BF_TABLE_IDS   (BF_IVSHMEM_ID_MAX + 1)
+#define BF_TABLE_PAGES 256
 
-struct bf_table_peer;
+struct bf_table_page;
 
 /*
  * Peers are found in constant time: IDs are split into page and place. A page exists
  * where there are peers, so a link of two costs one.
  */
 struct bf_table {
-	struct bf_table_peer **page[(BF_IVSHMEM_ID_MAX + 1) / BF_TABLE_PAGE];
+	struct bf_table_page *page[BF_TABLE_PAGES];
 };
 
 /* Close every eventfd and free the pages. A zeroed table is empty. */

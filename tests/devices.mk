@@ -18,3 +18,22 @@ ivshmem-test-y := tests/unit/ivshmem_test.o $(ivshmem-objs)
 
 tests-y += ivshmem_plain
 ivshmem_plain-test-y := tests/unit/ivshmem_plain_test.o $(ivshmem-objs)
+
+tests-y += serial
+serial-test-y := tests/unit/serial_test.o devices/serial.o $(fake-vm-objs)
+
+# --- the PC -----------------------------------------------------------------------------
+tests-$(IS_x86_64) += layout
+layout-test-y := tests/unit/layout_test.o arch/x86_64/arch.o base/err.o base/number.o
+
+boot-objs := boot/boot.o boot/bzimage.o boot/pvh.o boot/x86.o $(fake-vm-objs)
+
+tests-$(IS_x86_64) += boot_pvh
+boot_pvh-test-y := tests/unit/boot_pvh_test.o $(boot-objs)
+
+tests-$(IS_x86_64) += boot_bzimage
+boot_bzimage-test-y := tests/unit/boot_bzimage_test.o $(boot-objs)
+
+tests-$(IS_x86_64) += platform
+platform-test-y := tests/unit/platform_test.o arch/x86_64/platform.o devices/serial.o \
+	$(fake-vm-objs)

@@ -111,5 +111,5 @@ void bf_bus_write(struct bf_bus *bus, uint64_t addr, const void *data, unsigned 
 void bf_bus_fini(struct bf_bus *bus)
 {
 	free(bus->regions);
-	*bus = (struct bf_bus){ 0 };
+	*bus = (struct bf_bus){ .limit = bus->limit };
 }

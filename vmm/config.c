@@ -31,6 +31,12 @@ const struct bf_key bf_link_keys[] = {
 	{ 0 },
 };
 
+static const char *const on_reset_words[] = {
+	[BF_ON_RESET_EXIT] = "exit",
+	[BF_ON_RESET_RESTART] = "restart",
+	NULL,
+};
+
 const struct bf_key bf_vm_keys[] = {
 	/* name             type       where                min   max          default */
 	{ "kernel",         BF_FILE,   VM(kernel),          1,    PATH_LAST,   BF_REQUIRED,
@@ -45,6 +51,8 @@ const struct bf_key bf_vm_keys[] = {
 	  "virtual CPUs" },
 	{ "affinity",       BF_CPUS,   VM(affinity),        0,    CPU_LAST,    NULL,
 	  "host CPUs the virtual ones run on, in turn, such as 0,2-3" },
+	{ "on_reset",       BF_CHOICE, VM(on_reset),        0,    0,           "exit",
+	  "when the guest resets: end the VM, or start the guest again", on_reset_words },
 	{ "console",        BF_FILE,   VM(console),         1,    PATH_LAST,   NULL,
 	  "file that the serial port writes to; without it, belfry run takes stdout" },
 	{ "console_prefix", BF_STRING, VM(console_prefix),  0,    64,          NULL,

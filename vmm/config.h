@@ -24,6 +24,12 @@ struct bf_device_conf {
 	void *conf; /* the struct that ops->keys fill */
 };
 
+/* What a guest's reset does to its VM; the order of the key's words. */
+enum bf_on_reset {
+	BF_ON_RESET_EXIT,
+	BF_ON_RESET_RESTART,
+};
+
 struct bf_vm_conf {
 	char *name;
 	char *where;
@@ -34,6 +40,7 @@ struct bf_vm_conf {
 	uint64_t cpus;
 	char *affinity; /* host CPUs of the vCPUs, "0,2-3"; NULL: the scheduler's choice
 			 */
+	uint64_t on_reset;      /* enum bf_on_reset */
 	struct bf_file console; /* where COM1 writes; not given: nowhere */
 	char *console_prefix; /* put in front of each line; NULL: none, and unbuffered */
 	struct bf_device_conf *devices;

@@ -115,6 +115,14 @@ static void json_type(struct json *j, const struct bf_key *key)
 	case BF_BOOL:
 		json_either(j, key, "boolean", BOOL_PATTERN);
 		break;
+	case BF_CHOICE:
+		json_open(j, "enum", '[');
+		for (unsigned int i = 0; key->choices[i]; i++) {
+			json_item(j, NULL);
+			json_string(j, key->choices[i]);
+		}
+		json_close(j, ']');
+		break;
 	default:
 		json_text(j, "type", "string");
 		json_number(j, "minLength", key->min);

@@ -53,6 +53,9 @@ static struct bounds bounds_of(const struct bf_key *key)
 		break;
 	case BF_BOOL:
 		break;
+	case BF_CHOICE:
+		snprintf(b.text, sizeof(b.text), "%s", bf_schema_choices(key, "|").text);
+		break;
 	default:
 		snprintf(b.text, sizeof(b.text), "<= %" PRIu64 " bytes", key->max);
 		break;

@@ -156,16 +156,19 @@ int bf_irq_commit(struct belfry_vm *vm)
 int bf_irq_init(struct belfry_vm *vm, struct belfry_error *err)
 {
 	struct bf_irq *irq = &vm->irq;
+	int e;
 
 	if (irq_grow(irq) < 0)
 		return bf_err_sys(err, ENOMEM, "interrupt routes");
 	irq->n_lines = bf_arch_routes(irq->table->entries, &irq->first_msi);
 	irq->table->nr = irq->n_lines;
 	irq->dirty = true; /* KVM's defaults are not ours */
-	return 0;
+	e = bf_irq_commit(vm);
+	return e < 0 ? bf_err_sys(err, -e, "KVM: interrupt routes") : 0;
 }
 
 void bf_irq_fini(struct belfry_vm *vm)
 {
 	free(vm->irq.table);
+	vm->irq = (struct bf_irq){ 0 };
 }

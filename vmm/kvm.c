@@ -59,7 +59,11 @@ int bf_kvm_open(struct belfry_vm *vm, struct belfry_error *err)
 		if (ioctl(vm->kvm, KVM_CHECK_EXTENSION, needed[i].cap) <= 0)
 			return bf_err(err, EOPNOTSUPP, "/dev/kvm does not offer %s",
 				      needed[i].name);
+	return 0;
+}
 
+int bf_kvm_create_vm(struct belfry_vm *vm, struct belfry_error *err)
+{
 	vm->vm = ioctl(vm->kvm, KVM_CREATE_VM, 0);
 	if (vm->vm < 0)
 		return bf_err_sys(err, errno, "/dev/kvm: create a VM");

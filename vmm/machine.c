@@ -2,6 +2,11 @@
 /*
  * vmm/machine.c - the whole machine, wired in order and taken down in reverse
  *
+ * A machine has two lives. What it owns on the host (RAM, kernel image, devices and their
+ * membership of links) lasts from create to destroy. What KVM has of it is made at power
+ * on and thrown away as a whole at power off; a reset is one after the other, so that no
+ * state of the old life can be forgotten.
+ *
  * The order is the one KVM likes best: a memory slot that is set after the interrupt
  * controller was made waits for an RCU grace period of several milliseconds, and so does
  * one set after an ioeventfd (measured on Linux 6.18). So devices join their links first,
@@ -109,31 +114,32 @@ static int machine_open(const struct bf_file *file, const char *what,
 	return fd;
 }
 
-static int machine_load(struct belfry_vm *vm, const struct bf_vm_conf *conf,
-			struct belfry_error *err)
+/* What is read again after a reset is kept open. */
+static int machine_open_images(struct belfry_vm *vm, const struct bf_vm_conf *conf,
+			       struct belfry_error *err)
 {
-	BF_CLOSE int kernel = -1;
-	BF_CLOSE int initrd = -1;
+	vm->cmdline = strdup(conf->cmdline ? conf->cmdline : "");
+	if (!vm->cmdline)
+		return bf_err_sys(err, ENOMEM, "cmdline");
+	vm->kernel = machine_open(&conf->kernel, "kernel", err);
+	if (vm->kernel < 0)
+		return vm->kernel;
+	if (!bf_file_given(&conf->initrd))
+		return 0;
+	vm->initrd = machine_open(&conf->initrd, "initrd", err);
+	return vm->initrd < 0 ? vm->initrd : 0;
+}
 
-	kernel = machine_open(&conf->kernel, "kernel", err);
-	if (kernel < 0)
-		return kernel;
-	if (bf_file_given(&conf->initrd)) {
-		initrd = machine_open(&conf->initrd, "initrd", err);
-		if (initrd < 0)
-			return initrd;
-	}
-	int e = bf_boot_load(vm,
-			     &(struct bf_boot_conf){
-				     .kernel = kernel,
-				     .initrd = initrd,
-				     .cmdline = conf->cmdline ? conf->cmdline : "",
-				     .layout = &vm->layout,
-			     },
-			     &vm->entry, err);
-	if (e == -ENOEXEC || e == -EINVAL)
-		bf_err_wrap(err, e, "kernel %s", conf->kernel.path ? conf->kernel.path : "");
-	return e;
+static int machine_load(struct belfry_vm *vm, struct belfry_error *err)
+{
+	const struct bf_boot_conf conf = {
+		.kernel = vm->kernel,
+		.initrd = vm->initrd,
+		.cmdline = vm->cmdline,
+		.layout = &vm->layout,
+	};
+
+	return bf_boot_load(vm, &conf, &vm->entry, err);
 }
 
 static int machine_devices(struct belfry_vm *vm, const struct bf_vm_conf *conf,
@@ -149,13 +155,6 @@ static int machine_devices(struct belfry_vm *vm, const struct bf_vm_conf *conf,
 			bf_err_wrap(err, e, "devices.%u.%s", i, dev->ops->name);
 	}
 	return e;
-}
-
-static int machine_routes(struct belfry_vm *vm, struct belfry_error *err)
-{
-	int e = bf_irq_commit(vm);
-
-	return e < 0 ? bf_err_sys(err, -e, "KVM: interrupt routes") : 0;
 }
 
 static int machine_state_init(struct belfry_vm *vm, struct belfry_error *err)
@@ -175,6 +174,32 @@ static int machine_state_init(struct belfry_vm *vm, struct belfry_error *err)
 	return 0;
 }
 
+/* Make all that KVM has of the machine, with its RAM loaded. */
+static int machine_power_on(struct belfry_vm *vm, struct belfry_error *err)
+{
+	int e;
+
+	if ((e = bf_kvm_create_vm(vm, err)) < 0 || (e = bf_arch_vm_init(vm, err)) < 0 ||
+	    (e = bf_memory_map(vm, err)) < 0 ||
+	    (e = bf_pci_map_memory(vm->pci, err)) < 0 ||
+	    (e = bf_arch_irqchip(vm, err)) < 0 || (e = bf_irq_init(vm, err)) < 0 ||
+	    (e = bf_arch_platform_create(vm, &vm->platform, err)) < 0 ||
+	    (e = bf_vcpus_create(vm, err)) < 0)
+		return e;
+	return bf_pci_map_registers(vm->pci, err);
+}
+
+/* Closing KVM's VM does away with all slots, routes, irqfds and ioeventfds. */
+static void machine_power_off(struct belfry_vm *vm)
+{
+	bf_vcpus_close(vm);
+	bf_close(&vm->vm);
+	bf_arch_platform_destroy(vm->platform);
+	vm->platform = NULL;
+	bf_irq_fini(vm);
+	bf_memory_unmap(vm);
+}
+
 static int machine_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
 			struct belfry_error *err)
 {
@@ -183,21 +208,36 @@ static int machine_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
 	if ((e = machine_state_init(vm, err)) < 0 ||
 	    (e = machine_affinity(vm, conf->affinity, err)) < 0 ||
 	    (e = bf_console_init(vm, conf, err)) < 0 || (e = bf_kvm_open(vm, err)) < 0 ||
-	    (e = bf_arch_vm_init(vm, err)) < 0 ||
 	    (e = bf_arch_phys_bits(vm->kvm, err)) < 0)
 		return e;
 	vm->mem.limit = 1ULL << e;
 	vm->ports.limit = 1ULL << 16;
 	if ((e = bf_arch_layout(conf->memory, vm->mem.limit, &vm->layout, err)) < 0 ||
 	    (e = bf_memory_init(vm, conf->memory, err)) < 0 ||
-	    (e = machine_load(vm, conf, err)) < 0 || (e = bf_irq_init(vm, err)) < 0 ||
-	    (e = machine_devices(vm, conf, err)) < 0 ||
-	    (e = bf_pci_map_memory(vm->pci, err)) < 0 ||
-	    (e = bf_arch_irqchip(vm, err)) < 0 || (e = machine_routes(vm, err)) < 0 ||
-	    (e = bf_arch_platform_create(vm, &vm->platform, err)) < 0 ||
-	    (e = bf_vcpus_create(vm, err)) < 0)
+	    (e = machine_open_images(vm, conf, err)) < 0)
 		return e;
-	return bf_pci_map_registers(vm->pci, err);
+	e = machine_load(vm, err);
+	if (e < 0)
+		return bf_err_wrap(err, e, "kernel %s",
+				   conf->kernel.path ? conf->kernel.path : "descriptor");
+	e = machine_devices(vm, conf, err);
+	return e < 0 ? e : machine_power_on(vm, err);
+}
+
+int bf_machine_reset(struct belfry_vm *vm, struct belfry_error *err)
+{
+	int e;
+
+	bf_vm_lock(vm);
+	machine_power_off(vm);
+	bf_pci_bus_reset(vm->pci);
+	e = bf_memory_clear(vm, err);
+	if (e == 0)
+		e = machine_load(vm, err);
+	if (e == 0)
+		e = machine_power_on(vm, err);
+	bf_vm_unlock(vm);
+	return e;
 }
 
 int bf_machine_create(struct belfry_vm **out, const struct belfry_config *cfg,
@@ -209,11 +249,14 @@ int bf_machine_create(struct belfry_vm **out, const struct belfry_config *cfg,
 	if (!vm)
 		return bf_err_sys(err, ENOMEM, "VM %s", conf->name);
 	vm->end_fd = vm->done_fd = vm->kvm = vm->vm = vm->ram_fd = vm->console.fd = -1;
+	vm->kernel = vm->initrd = -1;
+	vm->restarts = conf->on_reset == BF_ON_RESET_RESTART;
 	vm->log = cfg->log;
 	snprintf(vm->log.who, sizeof(vm->log.who), "%s", conf->name);
 	vm->vcpus = calloc(conf->cpus, sizeof(*vm->vcpus));
-	if (vm->vcpus)
-		vm->n_vcpus = conf->cpus;
+	for (; vm->vcpus && vm->n_vcpus < conf->cpus; vm->n_vcpus++)
+		vm->vcpus[vm->n_vcpus] =
+			(struct bf_vcpu){ .vm = vm, .id = vm->n_vcpus, .fd = -1 };
 	e = vm->vcpus ? machine_init(vm, conf, err) : bf_err_sys(err, ENOMEM, "vCPUs");
 	if (e < 0) {
 		bf_machine_destroy(vm);
@@ -250,22 +293,31 @@ static int machine_start_loop(struct belfry_vm *vm, struct belfry_error *err)
 	return 0;
 }
 
-/* A start that fails half-way leaves a VM that can only be destroyed. */
+static int machine_run(struct belfry_vm *vm, struct belfry_error *err)
+{
+	int e = machine_start_loop(vm, err);
+
+	return e < 0 ? e : bf_vcpus_start(vm, err);
+}
+
+/* A start that fails half-way leaves a VM that has stopped. */
 int bf_machine_start(struct belfry_vm *vm, struct belfry_error *err)
 {
+	bool fresh;
 	int e;
 
 	pthread_mutex_lock(&vm->state_lock);
-	if (vm->state != BF_CREATED) {
-		e = bf_err(err, EINVAL, "VM %s: started before", vm->log.who);
-	} else {
+	fresh = vm->state == BF_CREATED;
+	if (fresh) {
 		vm->state = BF_RUNNING;
-		e = machine_start_loop(vm, err);
-		if (e == 0)
-			e = bf_vcpus_start(vm, err);
+		e = machine_run(vm, err);
+		if (e < 0 && vm->running == 0)
+			bf_vm_stopped(vm);
+	} else {
+		e = bf_err(err, EINVAL, "VM %s: started before", vm->log.who);
 	}
 	pthread_mutex_unlock(&vm->state_lock);
-	if (e < 0 && e != -EINVAL)
+	if (fresh && e < 0)
 		bf_vm_end(vm, BELFRY_STOP_HOST_ERROR, 0, "start failed");
 	return e;
 }
@@ -281,14 +333,15 @@ void bf_machine_destroy(struct belfry_vm *vm)
 		pthread_join(vm->loop_thread, NULL);
 	}
 	bf_console_fini(vm);
-	bf_vcpus_destroy(vm);
-	bf_close(&vm->vm); /* and with it all slots, routes, irqfds and ioeventfds */
-	bf_arch_platform_destroy(vm->platform);
+	machine_power_off(vm);
 	bf_pci_bus_destroy(vm->pci);
 	bf_loop_destroy(vm->loop);
-	bf_irq_fini(vm);
 	bf_memory_fini(vm);
+	bf_close(&vm->initrd);
+	bf_close(&vm->kernel);
+	free(vm->cmdline);
 	bf_close(&vm->kvm);
+	free(vm->vcpus);
 	free(vm->affinity);
 	bf_close(&vm->done_fd);
 	bf_close(&vm->end_fd);

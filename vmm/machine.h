@@ -60,10 +60,11 @@ struct belfry_vm {
 
 	pthread_mutex_t lock; /* device state: see vmm.h */
 
-	pthread_mutex_t state_lock; /* the four below */
+	pthread_mutex_t state_lock; /* the five below */
 	pthread_cond_t state_changed;
 	enum bf_state state;
-	unsigned int running; /* vCPU threads not yet back */
+	unsigned int running; /* vCPU threads that are in the guest */
+	uint64_t resets;      /* how often the guest has been started again */
 	struct belfry_result result;
 
 	atomic_bool ending; /* vCPUs return to their threads' end */
@@ -76,6 +77,11 @@ struct belfry_vm {
 	struct bf_bus mem;
 	struct bf_bus ports;
 	uint64_t slots[4]; /* bitmap of KVM memory slots in use */
+
+	int kernel; /* descriptors, read again after a reset; initrd: -1 for none */
+	int initrd;
+	char *cmdline;
+	bool restarts; /* a reset starts the guest again, and does not end the VM */
 
 	int ram_fd;
 	void *ram_map;
@@ -107,11 +113,18 @@ int bf_machine_create(struct belfry_vm **out, const struct belfry_config *cfg,
 int bf_machine_start(struct belfry_vm *vm, struct belfry_error *err);
 void bf_machine_destroy(struct belfry_vm *vm);
 
-/* kvm.c: /dev/kvm, and what must be there */
+/* Power off and on. All vCPU threads are out of the guest. Takes the VM's lock. */
+int bf_machine_reset(struct belfry_vm *vm, struct belfry_error *err);
+
+/* kvm.c: /dev/kvm, and what must be there; then a VM of it */
 int bf_kvm_open(struct belfry_vm *vm, struct belfry_error *err);
+int bf_kvm_create_vm(struct belfry_vm *vm, struct belfry_error *err);
 
 /* memory.c */
 int bf_memory_init(struct belfry_vm *vm, uint64_t size, struct belfry_error *err);
+int bf_memory_map(struct belfry_vm *vm, struct belfry_error *err);
+void bf_memory_unmap(struct belfry_vm *vm); /* KVM's VM is gone */
+int bf_memory_clear(struct belfry_vm *vm, struct belfry_error *err);
 void bf_memory_fini(struct belfry_vm *vm);
 
 /* bus.c */
@@ -134,7 +147,8 @@ void bf_console_fini(struct belfry_vm *vm);
 /* vcpu.c */
 int bf_vcpus_create(struct belfry_vm *vm, struct belfry_error *err);
 int bf_vcpus_start(struct belfry_vm *vm, struct belfry_error *err);
+void bf_vm_stopped(struct belfry_vm *vm); /* state_lock is held */
 void bf_vcpus_join(struct belfry_vm *vm);
-void bf_vcpus_destroy(struct belfry_vm *vm);
+void bf_vcpus_close(struct belfry_vm *vm);
 
 #endif

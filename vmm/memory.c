@@ -107,12 +107,27 @@ static int reserve(struct belfry_vm *vm, struct belfry_error *err)
 	return 0;
 }
 
-/* All RAM is one sealed memfd, mapped once; each span of the layout is a slot of it. */
-int bf_memory_init(struct belfry_vm *vm, uint64_t size, struct belfry_error *err)
+/* Each span of the layout is a part of RAM. */
+static void lay_out(struct belfry_vm *vm)
 {
 	uint64_t done = 0;
+
+	for (unsigned int i = 0; i < BF_LAYOUT_SPANS && vm->layout.ram[i].size; i++) {
+		vm->ram[i] = (struct bf_region){
+			.name = "RAM",
+			.base = vm->layout.ram[i].base,
+			.size = vm->layout.ram[i].size,
+			.ram = (char *)vm->ram_map + done,
+		};
+		done += vm->ram[i].size;
+		vm->n_ram++;
+	}
+}
+
+/* All RAM is one sealed memfd, mapped once. */
+int bf_memory_init(struct belfry_vm *vm, uint64_t size, struct belfry_error *err)
+{
 	void *map;
-	int e;
 
 	vm->ram_fd = memfd_create("belfry-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (vm->ram_fd < 0)
@@ -128,20 +143,34 @@ int bf_memory_init(struct belfry_vm *vm, uint64_t size, struct belfry_error *err
 	vm->ram_map = map;
 	vm->ram_size = size;
 
-	for (unsigned int i = 0; i < BF_LAYOUT_SPANS && vm->layout.ram[i].size; i++) {
-		struct bf_region *r = &vm->ram[i];
+	lay_out(vm);
+	return 0;
+}
 
-		r->name = "RAM";
-		r->base = vm->layout.ram[i].base;
-		r->size = vm->layout.ram[i].size;
-		r->ram = (char *)map + done;
-		e = bf_vm_map(vm, r, err);
+int bf_memory_map(struct belfry_vm *vm, struct belfry_error *err)
+{
+	for (unsigned int i = 0; i < vm->n_ram; i++) {
+		int e = bf_vm_map(vm, &vm->ram[i], err);
+
 		if (e < 0)
 			return e;
-		done += r->size;
-		vm->n_ram++;
 	}
 	return reserve(vm, err);
+}
+
+void bf_memory_unmap(struct belfry_vm *vm)
+{
+	bf_bus_fini(&vm->mem);
+	bf_bus_fini(&vm->ports);
+	memset(vm->slots, 0, sizeof(vm->slots));
+}
+
+int bf_memory_clear(struct belfry_vm *vm, struct belfry_error *err)
+{
+	if (fallocate(vm->ram_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+		      vm->ram_size) < 0)
+		return bf_err_sys(err, errno, "clear guest memory");
+	return 0;
 }
 
 void bf_memory_fini(struct belfry_vm *vm)
@@ -149,6 +178,5 @@ void bf_memory_fini(struct belfry_vm *vm)
 	if (vm->ram_map)
 		munmap(vm->ram_map, vm->ram_size);
 	bf_close(&vm->ram_fd);
-	bf_bus_fini(&vm->mem);
-	bf_bus_fini(&vm->ports);
+	bf_memory_unmap(vm);
 }

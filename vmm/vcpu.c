@@ -23,6 +23,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "base/own.h"
 #include "vmm/machine.h"
@@ -38,7 +39,8 @@ void bf_vm_end(struct belfry_vm *vm, enum belfry_stop reason, unsigned int statu
 	va_list ap;
 
 	pthread_mutex_lock(&vm->state_lock);
-	if (vm->result.reason == 0) {
+	if (vm->result.reason == 0 ||
+	    (vm->result.reason == BELFRY_STOP_RESET && vm->restarts)) {
 		vm->result.reason = reason;
 		vm->result.status = status;
 		va_start(ap, fmt);
@@ -164,23 +166,78 @@ static void handle_run_error(struct bf_vcpu *vcpu, int code)
 	}
 }
 
-static void vcpu_done(struct belfry_vm *vm)
+void bf_vm_stopped(struct belfry_vm *vm)
 {
-	pthread_mutex_lock(&vm->state_lock);
-	if (--vm->running == 0) {
-		vm->state = BF_STOPPED;
-		eventfd_write(vm->done_fd, 1);
-		pthread_cond_broadcast(&vm->state_changed);
-	}
-	pthread_mutex_unlock(&vm->state_lock);
+	vm->state = BF_STOPPED;
+	eventfd_write(vm->done_fd, 1);
+	pthread_cond_broadcast(&vm->state_changed);
 }
 
-static void *vcpu_main(void *arg)
+/* All threads are out of the guest, which asked for a reset; @vm->state_lock is held. */
+static void vm_restart(struct belfry_vm *vm)
 {
-	struct bf_vcpu *vcpu = arg;
-	struct belfry_vm *vm = vcpu->vm;
+	struct belfry_error err;
+	eventfd_t n;
+	int e;
 
-	while (!atomic_load_explicit(&vm->ending, memory_order_acquire)) {
+	pthread_mutex_unlock(&vm->state_lock);
+	e = bf_machine_reset(vm, &err);
+	pthread_mutex_lock(&vm->state_lock);
+	if (e < 0) {
+		vm->result.reason = BELFRY_STOP_HOST_ERROR;
+		snprintf(vm->result.detail, sizeof(vm->result.detail), "reset: %.100s",
+			 err.msg);
+	}
+	if (vm->result.reason != BELFRY_STOP_RESET) { /* or stopped meanwhile */
+		bf_vm_stopped(vm);
+		return;
+	}
+	vm->result = (struct belfry_result){ 0 };
+	eventfd_read(vm->end_fd, &n);
+	atomic_store(&vm->ending, false);
+	vm->running = vm->n_vcpus;
+	vm->resets++;
+	pthread_cond_broadcast(&vm->state_changed);
+}
+
+/*
+ * This vCPU is out of the guest. The last one decides: the VM has stopped, or starts
+ * again. Return: whether it does.
+ */
+static bool vcpu_again(struct belfry_vm *vm)
+{
+	uint64_t resets;
+	bool again;
+
+	pthread_mutex_lock(&vm->state_lock);
+	resets = vm->resets;
+	if (--vm->running > 0)
+		while (vm->state == BF_RUNNING && vm->resets == resets)
+			pthread_cond_wait(&vm->state_changed, &vm->state_lock);
+	else if (vm->restarts && vm->result.reason == BELFRY_STOP_RESET)
+		vm_restart(vm);
+	else
+		bf_vm_stopped(vm);
+	again = vm->state == BF_RUNNING;
+	pthread_mutex_unlock(&vm->state_lock);
+	return again;
+}
+
+/* A kick that is still pending would end every KVM_RUN of the next life at once. */
+static void vcpu_forget_kick(void)
+{
+	const struct timespec now = { 0 };
+	sigset_t kick;
+
+	sigemptyset(&kick);
+	sigaddset(&kick, KICK_SIGNAL);
+	while (sigtimedwait(&kick, NULL, &now) > 0)
+		;
+}
+
+static void vcpu_run(struct bf_vcpu *vcpu)
+{
+	while (!atomic_load_explicit(&vcpu->vm->ending, memory_order_acquire)) {
 		int r = ioctl(vcpu->fd, KVM_RUN, 0);
 
 		atomic_fetch_add_explicit(&vcpu->exits, 1, memory_order_relaxed);
@@ -189,7 +246,16 @@ static void *vcpu_main(void *arg)
 		else
 			handle_exit(vcpu);
 	}
-	vcpu_done(vm);
+}
+
+static void *vcpu_main(void *arg)
+{
+	struct bf_vcpu *vcpu = arg;
+
+	do {
+		vcpu_forget_kick();
+		vcpu_run(vcpu);
+	} while (vcpu_again(vcpu->vm));
 	return NULL;
 }
 
@@ -230,11 +296,6 @@ int bf_vcpus_create(struct belfry_vm *vm, struct belfry_error *err)
 {
 	int e = 0;
 
-	for (unsigned int i = 0; i < vm->n_vcpus; i++) {
-		vm->vcpus[i].vm = vm;
-		vm->vcpus[i].id = i;
-		vm->vcpus[i].fd = -1;
-	}
 	for (unsigned int i = 0; i < vm->n_vcpus && e == 0; i++)
 		e = vcpu_create(vm, &vm->vcpus[i], err);
 	if (e < 0)
@@ -283,10 +344,11 @@ int bf_vcpus_start(struct belfry_vm *vm, struct belfry_error *err)
 	return e;
 }
 
-static void vcpu_destroy(struct bf_vcpu *vcpu)
+static void vcpu_close(struct bf_vcpu *vcpu)
 {
 	if (vcpu->run)
 		munmap(vcpu->run, vcpu->run_size);
+	vcpu->run = NULL;
 	bf_close(&vcpu->fd);
 }
 
@@ -298,9 +360,8 @@ void bf_vcpus_join(struct belfry_vm *vm)
 			pthread_join(vm->vcpus[i].thread, NULL);
 }
 
-void bf_vcpus_destroy(struct belfry_vm *vm)
+void bf_vcpus_close(struct belfry_vm *vm)
 {
 	for (unsigned int i = 0; i < vm->n_vcpus; i++)
-		vcpu_destroy(&vm->vcpus[i]);
-	free(vm->vcpus);
+		vcpu_close(&vm->vcpus[i]);
 }

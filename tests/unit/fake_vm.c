@@ -14,6 +14,9 @@
 #include "devices/pci.h"
 #include "tests/unit/fake_vm.h"
 
+#define HOLE  0xc0000000ULL
+#define ABOVE 0x100000000ULL
+
 static struct fake_vm *fake_of(const struct belfry_vm *vm)
 {
 	return BF_CONTAINER_OF(vm, struct fake_vm, vm);
@@ -124,11 +127,13 @@ int bf_vm_map_ports(struct belfry_vm *vm, struct bf_region *r, struct belfry_err
 
 void *bf_mem_at(struct belfry_vm *vm, uint64_t gpa, uint64_t len)
 {
-	const struct bf_region *r = &vm->ram[0];
+	for (unsigned int i = 0; i < vm->n_ram; i++) {
+		const struct bf_region *r = &vm->ram[i];
 
-	if (gpa > r->size || len > r->size - gpa)
-		return NULL;
-	return (char *)r->ram + gpa;
+		if (gpa >= r->base && len <= r->size && gpa - r->base <= r->size - len)
+			return (char *)r->ram + (gpa - r->base);
+	}
+	return NULL;
 }
 
 /* --- doorbells ---------------------------------------------------------------------- */
@@ -330,31 +335,45 @@ static void keep_line(void *user, enum belfry_log_level level, const char *line)
 	fake->log_lines++;
 }
 
-/* As on the PC: see arch/x86_64/x86.h. */
-static void lay_out(struct fake_vm *fake, uint64_t memory)
+static void add_ram(struct belfry_vm *vm, const struct bf_span *span, char *host)
 {
-	struct belfry_vm *vm = &fake->vm;
+	struct bf_region *r = &vm->ram[vm->n_ram++];
 
-	vm->layout = (struct bf_layout){
-		.ram = { { 0, memory } },
-		.reserved = { { 0xfec00000, 0x01400000 } },
-		.ecam = { 0xe8000000, 0x00100000 },
-		.mmio32 = { 0xc0000000, 0x28000000 },
-		.mmio64 = { 0x100000000, FAKE_LIMIT - 0x100000000 },
+	*r = (struct bf_region){
+		.base = span->base, .size = span->size, .name = "RAM", .ram = host
 	};
-	vm->mem.limit = FAKE_LIMIT;
-	vm->ports.limit = 1 << 16;
+	must(bf_bus_add(&vm->mem, r, NULL) == 0, "no place for RAM");
+}
+
+static void add_memory(struct belfry_vm *vm, uint64_t memory)
+{
+	const struct bf_span *ram = vm->layout.ram, *apics = &vm->layout.reserved[0];
+
 	vm->ram_size = memory;
 	vm->ram_map = mmap(NULL, memory, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	must(vm->ram_map != MAP_FAILED, "out of memory");
-	vm->ram[0] =
-		(struct bf_region){ .size = memory, .name = "RAM", .ram = vm->ram_map };
-	vm->reserved[0] = (struct bf_region){ .base = vm->layout.reserved[0].base,
-					      .size = vm->layout.reserved[0].size,
+	add_ram(vm, &ram[0], vm->ram_map);
+	if (ram[1].size)
+		add_ram(vm, &ram[1], (char *)vm->ram_map + ram[0].size);
+	vm->reserved[0] = (struct bf_region){ .base = apics->base,
+					      .size = apics->size,
 					      .name = "interrupt controller" };
-	bf_bus_add(&vm->mem, &vm->ram[0], NULL);
-	bf_bus_add(&vm->mem, &vm->reserved[0], NULL);
+	must(bf_bus_add(&vm->mem, &vm->reserved[0], NULL) == 0, "no place for APICs");
+}
+
+/* As on the PC: see arch/x86_64/x86.h. */
+static void lay_out(struct bf_layout *layout, uint64_t memory)
+{
+	const uint64_t low = memory < HOLE ? memory : HOLE;
+
+	*layout = (struct bf_layout){
+		.ram = { { 0, low }, { ABOVE, memory - low } },
+		.reserved = { { 0xfec00000, ABOVE - 0xfec00000 } },
+		.ecam = { 0xe8000000, 0x00100000 },
+		.mmio32 = { HOLE, 0x28000000 },
+		.mmio64 = { ABOVE + (memory - low), FAKE_LIMIT - ABOVE - (memory - low) },
+	};
 }
 
 struct fake_vm *fake_vm_create(uint64_t memory)
@@ -372,7 +391,10 @@ struct fake_vm *fake_vm_create(uint64_t memory)
 	fake->vm.n_vcpus = 1;
 	fake->vm.log = (struct bf_log){ keep_line, fake, BELFRY_LOG_DEBUG, "" };
 	pthread_mutex_init(&fake->vm.lock, NULL);
-	lay_out(fake, memory);
+	fake->vm.mem.limit = FAKE_LIMIT;
+	fake->vm.ports.limit = 1 << 16;
+	lay_out(&fake->vm.layout, memory);
+	add_memory(&fake->vm, memory);
 	return fake;
 }
 

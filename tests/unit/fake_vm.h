@@ -74,7 +74,7 @@ struct fake_vm {
 	unsigned int log_lines;
 };
 
-/* A machine with @memory bytes of RAM from 0 on, and the windows of a PC. */
+/* A machine with @memory bytes of RAM, below and above the hole, as a PC has it. */
 struct fake_vm *fake_vm_create(uint64_t memory);
 void fake_vm_destroy(struct fake_vm *fake); /* its PCI bus and devices, too */
 

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/unit/serial_test.c - the serial port, devices/serial.c */
+#include <linux/serial_reg.h>
+
+#include "devices/serial.h"
+#include "tests/unit/fake_vm.h"
+#include "tests/unit/unit_test.h"
+
+#define LINE 4
+
+struct fixture {
+	struct fake_vm *fake;
+	struct bf_serial port;
+};
+
+static int make(void **state)
+{
+	static struct fixture f;
+
+	f.fake = fake_vm_create(0x1000);
+	f.port = (struct bf_serial){ .vm = &f.fake->vm, .line = LINE };
+	*state = &f;
+	return 0;
+}
+
+static int unmake(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_vm_destroy(f->fake);
+	return 0;
+}
+
+static uint8_t get(struct fixture *f, unsigned int reg)
+{
+	return bf_serial_read(&f->port, reg);
+}
+
+static void put(struct fixture *f, unsigned int reg, uint8_t val)
+{
+	bf_serial_write(&f->port, reg, val);
+}
+
+static bool line(const struct fixture *f)
+{
+	return f->fake->lines[LINE];
+}
+
+static unsigned int raised(const struct fixture *f)
+{
+	return f->fake->raised[LINE];
+}
+
+/* --- registers --------------------------------------------------------------------- */
+
+static void after_reset_the_transmitter_is_empty_and_nothing_is_pending(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(get(f, UART_IER), 0);
+	assert_int_equal(get(f, UART_IIR), UART_IIR_NO_INT);
+	assert_int_equal(get(f, UART_LCR), 0);
+	assert_int_equal(get(f, UART_MCR), 0);
+	assert_int_equal(get(f, UART_LSR), UART_LSR_THRE | UART_LSR_TEMT);
+	assert_int_equal(get(f, UART_MSR), UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS);
+	assert_int_equal(get(f, UART_SCR), 0);
+	assert_false(line(f));
+}
+
+static void the_scratch_register_keeps_what_is_written(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_SCR, 0xae);
+	assert_int_equal(get(f, UART_SCR), 0xae);
+}
+
+static void the_divisor_is_behind_a_bit_of_the_line_control(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_IER, UART_IER_RDI);
+	put(f, UART_LCR, UART_LCR_DLAB | UART_LCR_WLEN8);
+	put(f, UART_DLL, 12);
+	put(f, UART_DLM, 34);
+	assert_int_equal(get(f, UART_DLL), 12);
+	assert_int_equal(get(f, UART_DLM), 34);
+	assert_int_equal(f->fake->console_len, 0);
+
+	put(f, UART_LCR, UART_LCR_WLEN8);
+	assert_int_equal(get(f, UART_LCR), UART_LCR_WLEN8);
+	assert_int_equal(get(f, UART_IER), UART_IER_RDI);
+	put(f, UART_TX, 'x');
+	assert_int_equal(f->fake->console_len, 1);
+	put(f, UART_LCR, UART_LCR_DLAB);
+	assert_int_equal(get(f, UART_DLL), 12);
+}
+
+static void bits_that_no_16550_has_read_0(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_IER, 0xff);
+	put(f, UART_MCR, 0xff);
+	assert_int_equal(get(f, UART_IER), 0x0f);
+	assert_int_equal(get(f, UART_MCR), 0x1f);
+}
+
+static void the_status_registers_ignore_writes(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_LSR, 0xff);
+	put(f, UART_MSR, 0x00);
+	assert_int_equal(get(f, UART_LSR), UART_LSR_THRE | UART_LSR_TEMT);
+	assert_int_equal(get(f, UART_MSR), UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS);
+}
+
+static void the_fifo_shows_in_the_interrupt_register(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_FCR, UART_FCR_ENABLE_FIFO);
+	assert_int_equal(get(f, UART_IIR), 0xc0 | UART_IIR_NO_INT);
+	put(f, UART_FCR, 0);
+	assert_int_equal(get(f, UART_IIR), UART_IIR_NO_INT);
+}
+
+/* --- sending ------------------------------------------------------------------------ */
+
+static void bytes_reach_the_console_in_order(void **state)
+{
+	struct fixture *f = *state;
+
+	for (const char *c = "hello"; *c; c++)
+		put(f, UART_TX, *c);
+	assert_int_equal(f->fake->console_len, 5);
+	assert_memory_equal(f->fake->console, "hello", 5);
+}
+
+static void a_busy_console_is_a_busy_transmitter(void **state)
+{
+	struct fixture *f = *state;
+
+	f->fake->console_room = 1;
+	put(f, UART_TX, 'a');
+	assert_int_equal(get(f, UART_LSR), 0);
+	put(f, UART_TX, 'b'); /* without a look at the status: lost, as on hardware */
+	assert_int_equal(f->fake->console_len, 1);
+
+	f->fake->console_room = 2;
+	assert_int_equal(get(f, UART_LSR), UART_LSR_THRE | UART_LSR_TEMT);
+	put(f, UART_TX, 'c');
+	assert_memory_equal(f->fake->console, "ac", 2);
+}
+
+/* --- the transmitter's interrupt ------------------------------------------------------
+ */
+
+static void enabling_the_interrupt_of_an_empty_transmitter_raises_it(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_MCR, UART_MCR_OUT2);
+	put(f, UART_IER, UART_IER_THRI);
+	assert_true(line(f));
+	assert_int_equal(get(f, UART_IIR), UART_IIR_THRI);
+}
+
+static void reading_the_interrupt_register_takes_the_transmitters_interrupt(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_MCR, UART_MCR_OUT2);
+	put(f, UART_IER, UART_IER_THRI);
+	get(f, UART_IIR);
+	assert_int_equal(get(f, UART_IIR), UART_IIR_NO_INT);
+	assert_false(line(f));
+	put(f, UART_IER, UART_IER_THRI); /* it was enabled before: no new one */
+	assert_false(line(f));
+}
+
+static void each_byte_sent_is_an_edge(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_MCR, UART_MCR_OUT2);
+	put(f, UART_IER, UART_IER_THRI);
+	assert_int_equal(raised(f), 1);
+	put(f, UART_TX, 'a');
+	assert_int_equal(raised(f), 2);
+	put(f, UART_TX, 'b'); /* though nobody has read the interrupt register */
+	assert_int_equal(raised(f), 3);
+	assert_true(line(f));
+}
+
+static void a_disabled_interrupt_lowers_the_line(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_MCR, UART_MCR_OUT2);
+	put(f, UART_IER, UART_IER_THRI);
+	put(f, UART_IER, 0);
+	assert_false(line(f));
+	assert_int_equal(get(f, UART_IIR), UART_IIR_NO_INT);
+	put(f, UART_TX, 'a');
+	assert_int_equal(raised(f), 1);
+}
+
+static void without_out2_the_line_stays_low(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_IER, UART_IER_THRI);
+	put(f, UART_TX, 'a');
+	assert_int_equal(raised(f), 0);
+	put(f, UART_MCR, UART_MCR_OUT2);
+	assert_true(line(f));
+	put(f, UART_MCR, 0);
+	assert_false(line(f));
+}
+
+/* --- loop-back ------------------------------------------------------------------------
+ */
+
+static void in_loop_back_what_is_sent_is_received(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_MCR, UART_MCR_LOOP);
+	put(f, UART_TX, 'a');
+	put(f, UART_TX, 'b');
+	assert_int_equal(f->fake->console_len, 0);
+	assert_true(get(f, UART_LSR) & UART_LSR_DR);
+	assert_int_equal(get(f, UART_RX), 'a');
+	assert_int_equal(get(f, UART_RX), 'b');
+	assert_false(get(f, UART_LSR) & UART_LSR_DR);
+}
+
+static void in_loop_back_the_modem_lines_are_its_own_outputs(void **state)
+{
+	static const struct {
+		uint8_t out, in;
+	} wires[] = {
+		{ 0, 0 },
+		{ UART_MCR_RTS, UART_MSR_CTS },
+		{ UART_MCR_DTR, UART_MSR_DSR },
+		{ UART_MCR_OUT1, UART_MSR_RI },
+		{ UART_MCR_OUT2, UART_MSR_DCD },
+		{ UART_MCR_OUT2 | UART_MCR_RTS, UART_MSR_DCD | UART_MSR_CTS },
+	};
+	struct fixture *f = *state;
+
+	for (unsigned int i = 0; i < sizeof(wires) / sizeof(wires[0]); i++) {
+		put(f, UART_MCR, UART_MCR_LOOP | wires[i].out);
+		assert_int_equal(get(f, UART_MSR), wires[i].in);
+	}
+}
+
+static void in_loop_back_the_line_stays_low(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_MCR, UART_MCR_LOOP | UART_MCR_OUT2);
+	put(f, UART_IER, UART_IER_RDI | UART_IER_THRI);
+	put(f, UART_TX, 'a');
+	assert_int_equal(raised(f), 0);
+	put(f, UART_MCR, UART_MCR_OUT2);
+	assert_true(line(f));
+}
+
+static void a_received_byte_comes_before_an_empty_transmitter(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_MCR, UART_MCR_LOOP);
+	put(f, UART_IER, UART_IER_RDI | UART_IER_THRI);
+	put(f, UART_TX, 'a');
+	assert_int_equal(get(f, UART_IIR), UART_IIR_RDI);
+	assert_int_equal(get(f, UART_IIR), UART_IIR_RDI); /* until the byte is read */
+	get(f, UART_RX);
+	assert_int_equal(get(f, UART_IIR), UART_IIR_THRI);
+	assert_int_equal(get(f, UART_IIR), UART_IIR_NO_INT);
+}
+
+static void a_full_fifo_loses_what_comes_last(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_MCR, UART_MCR_LOOP);
+	for (unsigned int i = 0; i < 100; i++)
+		put(f, UART_TX, i);
+	for (unsigned int i = 0; i < sizeof(f->port.rx); i++)
+		assert_int_equal(get(f, UART_RX), i);
+	assert_false(get(f, UART_LSR) & UART_LSR_DR);
+	get(f, UART_RX); /* nothing there: any value, no harm */
+}
+
+static void the_fifo_can_be_emptied(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_MCR, UART_MCR_LOOP);
+	put(f, UART_IER, UART_IER_RDI);
+	put(f, UART_TX, 'a');
+	put(f, UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR);
+	assert_false(get(f, UART_LSR) & UART_LSR_DR);
+	assert_int_equal(get(f, UART_IIR), 0xc0 | UART_IIR_NO_INT);
+}
+
+#define serial_test(f) cmocka_unit_test_setup_teardown(f, make, unmake)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		serial_test(after_reset_the_transmitter_is_empty_and_nothing_is_pending),
+		serial_test(the_scratch_register_keeps_what_is_written),
+		serial_test(the_divisor_is_behind_a_bit_of_the_line_control),
+		serial_test(bits_that_no_16550_has_read_0),
+		serial_test(the_status_registers_ignore_writes),
+		serial_test(the_fifo_shows_in_the_interrupt_register),
+
+		serial_test(bytes_reach_the_console_in_order),
+		serial_test(a_busy_console_is_a_busy_transmitter),
+
+		serial_test(enabling_the_interrupt_of_an_empty_transmitter_raises_it),
+		serial_test(
+			reading_the_interrupt_register_takes_the_transmitters_interrupt),
+		serial_test(each_byte_sent_is_an_edge),
+		serial_test(a_disabled_interrupt_lowers_the_line),
+		serial_test(without_out2_the_line_stays_low),
+
+		serial_test(in_loop_back_what_is_sent_is_received),
+		serial_test(in_loop_back_the_modem_lines_are_its_own_outputs),
+		serial_test(in_loop_back_the_line_stays_low),
+		serial_test(a_received_byte_comes_before_an_empty_transmitter),
+		serial_test(a_full_fifo_loses_what_comes_last),
+		serial_test(the_fifo_can_be_emptied),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
