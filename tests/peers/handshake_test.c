@@ -770,12 +770,13 @@ static void connecting_where_nobody_listens_is_an_error(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(bf_peer_connect("/nonexistent/sock", &f->err), -ENOENT);
-	assert_string_equal(f->err.msg, "/nonexistent/sock: nobody listens, start the "
-					"ivshmem server: No such file or directory");
+	assert_int_equal(bf_peer_connect("/nonexistent/sock", &f->err), -ECONNREFUSED);
+	assert_string_equal(
+		f->err.msg,
+		"/nonexistent/sock: nobody listens, start the ivshmem server");
 	assert_int_equal(bf_peer_connect("/dev/null", &f->err), -ECONNREFUSED);
-	assert_string_equal(f->err.msg, "/dev/null: nobody listens, start the ivshmem "
-					"server: Connection refused");
+	assert_string_equal(f->err.msg,
+			    "/dev/null: nobody listens, start the ivshmem server");
 }
 
 static void a_path_too_long_for_a_socket_is_an_error(void **state)
