@@ -1,40 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * devices/ivshmem.c - the ivshmem device, revision 1: shared memory and doorbells
+ * devices/ivshmem.c - the ivshmem device: shared memory and doorbells
  *
  * What a guest sees is in ivshmem_regs.h. Two forms:
  *
  *  - plain (`shm`, `file`): registers that do nothing, and memory.
  *  - doorbell (`link`, `socket`): a member of a link. The peer object tells us, one
- *    eventfd at a time, who else is there; each becomes a doorbell at BAR0 + 0x0c that
- *    KVM recognises by its value. Our own eventfds are what others ring: MSI-X vectors.
+ *    eventfd at a time, who is there; each becomes a doorbell (bells.c) at BAR0 + 0x0c,
+ *    which KVM recognises by its value. Our own eventfds are what others ring: MSI-X
+ *    vectors (msix.c).
  *
- * The doorbells sit at BAR0's address and move with it. What KVM has not taken - no room
- * left, a guest that writes an unknown peer or another width - arrives at write_regs(),
- * which rings by hand or ignores it.
+ * The doorbells move with BAR0. What KVM has not taken - one that is not bound, an unknown
+ * peer, another width - arrives at write_regs(), which rings by hand or ignores it.
+ *
+ * Revision 0, without MSI-X, has one level-triggered interrupt: a ring sets IntrStatus,
+ * and the line is up while IntrStatus & IntrMask is not 0. Nothing in KVM can set a
+ * register, so the loop waits for our eventfds. It is for old drivers, not for speed.
  *
  * The peer's callbacks come on the loop thread and take the VM's lock, as the vCPUs do.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
-#include "base/number.h"
+#include "base/loop.h"
 #include "base/own.h"
+#include "devices/bells.h"
 #include "devices/devices.h"
 #include "devices/ivshmem.h"
 #include "devices/ivshmem_conf.h"
+#include "devices/ivshmem_memory.h"
 #include "devices/ivshmem_regs.h"
 #include "devices/msix.h"
 #include "devices/pci.h"
 #include "ivshmem/ivshmem.h"
-
-#define PAGE 4096
 
 /* belfry.h promises this limit. */
 #define HANDSHAKE_NS 5000000000ULL
@@ -42,29 +43,27 @@
 /* Without `vectors`, and without a link that says how many. */
 #define VECTORS_DEFAULT 1
 
-/* A doorbell: somebody's eventfd, and whether KVM rings it for us. */
-struct bell {
-	uint16_t peer;
-	uint16_t vector;
-	bool bound;
-	int fd; /* the peer object's */
+/* Revision 0: one of our own vectors, whose rings the loop waits for. */
+struct intx_source {
+	struct bf_op op;
+	struct ivshmem *iv;
+	int fd; /* the peer object's; -1: not there */
 };
 
 struct ivshmem {
 	struct bf_pci_dev pci; /* first: see pci.h */
 	struct bf_msix msix;
-	struct bf_peer *peer; /* NULL: plain */
+	struct bf_bells *bells; /* NULL: plain */
+	struct bf_peer *peer;   /* NULL: plain, or not yet joined */
+	struct bf_loop *loop;
+	struct bf_ivshmem_memory memory;
+	unsigned int vectors;
+	unsigned int window_bits; /* of the vector, in a window's address */
+
 	uint32_t intr_mask;
 	uint32_t intr_status;
-
-	int memory_fd; /* plain only: a doorbell's is the peer object's */
-	void *memory;
-	uint64_t size;
-
-	struct bell *bells; /* in the order they came */
-	unsigned int n_bells;
-	unsigned int bells_room;
-	bool unbound_logged;
+	bool line;                /* INTx: its level */
+	struct intx_source *intx; /* revision 0 without MSI-X: one per vector */
 };
 
 static struct ivshmem *to_ivshmem(struct bf_pci_dev *pci)
@@ -72,100 +71,90 @@ static struct ivshmem *to_ivshmem(struct bf_pci_dev *pci)
 	return BF_CONTAINER_OF(pci, struct ivshmem, pci);
 }
 
-/* --- doorbells ------------------------------------------------------------------------
- */
+/* --- INTx, revision 0 --- */
 
-static uint32_t bell_value(const struct bell *bell)
+static void update_line(struct ivshmem *iv)
 {
-	return IVSHMEM_RING((uint32_t)bell->peer, bell->vector);
+	const bool level = iv->intx && (iv->intr_status & iv->intr_mask) != 0;
+
+	if (level != iv->line)
+		bf_irq_line(iv->pci.vm, iv->pci.config[PCI_INTERRUPT_LINE], level);
+	iv->line = level;
 }
 
-static uint64_t bell_address(const struct ivshmem *iv)
+static void intx_watch(struct intx_source *source)
 {
-	return iv->pci.bars[IVSHMEM_BAR_REGS].region.base + IVSHMEM_DOORBELL;
+	bf_loop_poll(source->iv->loop, &source->op, source->fd, POLLIN);
 }
 
-/* A doorbell that KVM refuses works all the same, by way of write_regs(). */
-static void bell_bind(struct ivshmem *iv, struct bell *bell)
+/* Somebody has rung one of our vectors. */
+static void intx_rung(struct bf_op *op, int res)
 {
-	int e = bf_vm_bind_doorbell(iv->pci.vm, bell_address(iv), bell_value(bell),
-				    bell->fd);
+	struct intx_source *source = BF_CONTAINER_OF(op, struct intx_source, op);
+	struct ivshmem *iv = source->iv;
+	eventfd_t count;
 
-	bell->bound = e == 0;
-	if (e < 0 && !iv->unbound_logged) {
-		bf_log(bf_vm_log(iv->pci.vm), BELFRY_LOG_WARNING,
-		       "ivshmem: doorbell of peer %u, vector %u: KVM: %s; it and others "
-		       "will be slower",
-		       bell->peer, bell->vector, strerrordesc_np(-e));
-		iv->unbound_logged = true;
+	if (res < 0)
+		return;
+	bf_vm_lock(iv->pci.vm);
+	if (eventfd_read(source->fd, &count) == 0) {
+		iv->intr_status = 1;
+		update_line(iv);
 	}
+	bf_vm_unlock(iv->pci.vm);
+	intx_watch(source);
 }
 
-static void bell_unbind(struct ivshmem *iv, struct bell *bell)
+/* Without the lock: the ops are the loop's. */
+static void intx_connect(struct ivshmem *iv, unsigned int vector, int fd)
 {
-	if (bell->bound)
-		bf_vm_unbind_doorbell(iv->pci.vm, bell_address(iv), bell_value(bell),
-				      bell->fd);
-	bell->bound = false;
+	struct intx_source *source;
+
+	if (!iv->intx || vector >= iv->vectors)
+		return;
+	source = &iv->intx[vector];
+	bf_loop_cancel(iv->loop, &source->op);
+	source->fd = fd;
+	if (fd >= 0)
+		intx_watch(source);
 }
 
-static void bell_add(struct ivshmem *iv, uint16_t peer, unsigned int vector, int fd)
+/* --- the link --- */
+
+/* Let events on @fd (-1: no more) be our vector @vector. */
+static void own_vector(struct ivshmem *iv, unsigned int vector, int fd)
 {
-	struct bell *bell;
-
-	if (iv->n_bells == iv->bells_room) {
-		unsigned int room = iv->bells_room ? iv->bells_room * 2 : 8;
-		struct bell *more = realloc(iv->bells, room * sizeof(*more));
-
-		if (!more) {
-			bf_log(bf_vm_log(iv->pci.vm), BELFRY_LOG_ERROR,
-			       "ivshmem: no memory for the doorbell of peer %u, vector "
-			       "%u",
-			       peer, vector);
-			return;
-		}
-		iv->bells = more;
-		iv->bells_room = room;
-	}
-	bell = &iv->bells[iv->n_bells++];
-	*bell = (struct bell){ .peer = peer, .vector = vector, .fd = fd };
-	if (iv->pci.bars[IVSHMEM_BAR_REGS].mapped)
-		bell_bind(iv, bell);
+	bf_vm_lock(iv->pci.vm);
+	bf_msix_connect(&iv->msix, vector, fd);
+	bf_vm_unlock(iv->pci.vm);
+	intx_connect(iv, vector, fd);
 }
-
-static void bells_remove(struct ivshmem *iv, uint16_t peer)
-{
-	unsigned int kept = 0;
-
-	for (unsigned int i = 0; i < iv->n_bells; i++) {
-		if (iv->bells[i].peer == peer)
-			bell_unbind(iv, &iv->bells[i]);
-		else
-			iv->bells[kept++] = iv->bells[i];
-	}
-	iv->n_bells = kept;
-}
-
-/* --- the link -------------------------------------------------------------------------
- */
 
 static void on_vector_added(void *owner, uint16_t id, unsigned int vector, int fd)
 {
 	struct ivshmem *iv = owner;
+	int e;
 
 	bf_vm_lock(iv->pci.vm);
-	bell_add(iv, id, vector, fd);
-	if (iv->peer && id == bf_peer_id(iv->peer)) /* else join() does */
-		bf_msix_connect(&iv->msix, vector, fd);
+	e = bf_bells_add(iv->bells, id, vector, fd);
 	bf_vm_unlock(iv->pci.vm);
+	if (e < 0)
+		bf_log(bf_vm_log(iv->pci.vm), BELFRY_LOG_ERROR,
+		       "ivshmem: no memory for the doorbell of peer %u, vector %u", id,
+		       vector);
+	if (iv->peer && id == bf_peer_id(iv->peer)) /* else join() does */
+		own_vector(iv, vector, fd);
 }
 
 static void on_left(void *owner, uint16_t id)
 {
 	struct ivshmem *iv = owner;
 
+	if (iv->peer && id == bf_peer_id(iv->peer))
+		for (unsigned int i = 0; i < iv->vectors; i++)
+			own_vector(iv, i, -1);
 	bf_vm_lock(iv->pci.vm);
-	bells_remove(iv, id);
+	bf_bells_remove(iv->bells, id);
 	bf_vm_unlock(iv->pci.vm);
 }
 
@@ -183,8 +172,7 @@ static const struct bf_peer_ops peer_ops = {
 	.server_lost = on_server_lost,
 };
 
-/* --- BARs -----------------------------------------------------------------------------
- */
+/* --- BARs --- */
 
 static uint32_t read_regs(struct ivshmem *iv, uint64_t off)
 {
@@ -196,6 +184,7 @@ static uint32_t read_regs(struct ivshmem *iv, uint64_t off)
 	case IVSHMEM_INTR_STATUS:
 		val = iv->intr_status;
 		iv->intr_status = 0;
+		update_line(iv);
 		return val;
 	case IVSHMEM_IVPOSITION:
 		return iv->peer ? bf_peer_id(iv->peer) : 0;
@@ -205,17 +194,12 @@ static uint32_t read_regs(struct ivshmem *iv, uint64_t off)
 }
 
 /* A ring that KVM did not take. Unknown peer or vector: nobody hears it. */
-static void ring(struct ivshmem *iv, uint32_t val)
+static void ring(struct ivshmem *iv, uint16_t peer, unsigned int vector)
 {
-	if (!iv->peer)
+	if (!iv->bells)
 		return;
 	bf_vm_count_doorbell_exit(iv->pci.vm);
-	for (unsigned int i = 0; i < iv->n_bells; i++) {
-		if (bell_value(&iv->bells[i]) != val)
-			continue;
-		eventfd_write(iv->bells[i].fd, 1); /* a full counter: rings coalesce */
-		return;
-	}
+	bf_bells_ring(iv->bells, peer, vector);
 }
 
 static void write_regs(struct ivshmem *iv, uint64_t off, uint32_t val)
@@ -223,21 +207,31 @@ static void write_regs(struct ivshmem *iv, uint64_t off, uint32_t val)
 	switch (off) {
 	case IVSHMEM_INTR_MASK:
 		iv->intr_mask = val;
+		update_line(iv);
 		break;
 	case IVSHMEM_INTR_STATUS:
 		iv->intr_status = val;
+		update_line(iv);
 		break;
 	case IVSHMEM_DOORBELL:
-		ring(iv, val);
+		ring(iv, IVSHMEM_RING_PEER(val), IVSHMEM_RING_VECTOR(val));
 		break;
 	default: /* IVPosition is read-only, the rest reserved */
 		break;
 	}
 }
 
+static void write_window(struct ivshmem *iv, uint64_t off)
+{
+	const uint64_t place = off >> 2;
+
+	if (off % 4 == 0)
+		ring(iv, place >> iv->window_bits, place & ((1U << iv->window_bits) - 1));
+}
+
 /*
- * The specification has 32-bit accesses only. Others do what they do on QEMU: a narrow
- * one reaches the register it starts in, whole; 64 bits are two registers; what is not
+ * The specification has 32-bit accesses only. Others do what they do on QEMU: a narrow one
+ * reaches the register it starts in, whole; 64 bits are two registers; what is not
  * aligned reads 0 and is ignored.
  */
 static uint64_t ivshmem_read(struct bf_pci_dev *pci, unsigned int bar, uint64_t off,
@@ -248,7 +242,7 @@ static uint64_t ivshmem_read(struct bf_pci_dev *pci, unsigned int bar, uint64_t 
 
 	if (bar == IVSHMEM_BAR_MSIX)
 		return bf_msix_read(&iv->msix, off, len);
-	if (off % len)
+	if (bar == IVSHMEM_BAR_WINDOW || off % len)
 		return 0;
 	val = read_regs(iv, off);
 	if (len == 8)
@@ -263,6 +257,8 @@ static void ivshmem_write(struct bf_pci_dev *pci, unsigned int bar, uint64_t off
 
 	if (bar == IVSHMEM_BAR_MSIX) {
 		bf_msix_write(&iv->msix, off, val, len);
+	} else if (bar == IVSHMEM_BAR_WINDOW) {
+		write_window(iv, off);
 	} else if (off % len == 0) {
 		write_regs(iv, off, val);
 		if (len == 8)
@@ -273,19 +269,22 @@ static void ivshmem_write(struct bf_pci_dev *pci, unsigned int bar, uint64_t off
 static void ivshmem_bar_arrived(struct bf_pci_dev *pci, unsigned int bar)
 {
 	struct ivshmem *iv = to_ivshmem(pci);
+	const uint64_t gpa = pci->bars[bar].region.base;
 
-	if (bar == IVSHMEM_BAR_REGS)
-		for (unsigned int i = 0; i < iv->n_bells; i++)
-			bell_bind(iv, &iv->bells[i]);
+	if (iv->bells && bar == IVSHMEM_BAR_REGS)
+		bf_bells_arrive(iv->bells, gpa + IVSHMEM_DOORBELL);
+	else if (iv->bells && bar == IVSHMEM_BAR_WINDOW)
+		bf_bells_window_arrive(iv->bells, gpa);
 }
 
 static void ivshmem_bar_leaves(struct bf_pci_dev *pci, unsigned int bar)
 {
 	struct ivshmem *iv = to_ivshmem(pci);
 
-	if (bar == IVSHMEM_BAR_REGS)
-		for (unsigned int i = 0; i < iv->n_bells; i++)
-			bell_unbind(iv, &iv->bells[i]);
+	if (iv->bells && bar == IVSHMEM_BAR_REGS)
+		bf_bells_leave(iv->bells);
+	else if (iv->bells && bar == IVSHMEM_BAR_WINDOW)
+		bf_bells_window_leave(iv->bells);
 }
 
 static void ivshmem_config_written(struct bf_pci_dev *pci, unsigned int off,
@@ -300,21 +299,23 @@ static void ivshmem_reset(struct bf_pci_dev *pci)
 	struct ivshmem *iv = to_ivshmem(pci);
 
 	iv->intr_mask = iv->intr_status = 0;
+	iv->line = false;
 	bf_msix_reset(&iv->msix);
-	for (unsigned int i = 0; i < iv->n_bells; i++)
-		iv->bells[i].bound = false;
+	if (iv->bells)
+		bf_bells_forget(iv->bells);
 }
 
 static void ivshmem_destroy(struct bf_pci_dev *pci)
 {
 	struct ivshmem *iv = to_ivshmem(pci);
 
+	for (unsigned int i = 0; iv->intx && i < iv->vectors; i++)
+		intx_connect(iv, i, -1);
+	free(iv->intx);
 	bf_msix_fini(&iv->msix);
 	bf_peer_destroy(iv->peer);
-	if (iv->memory)
-		munmap(iv->memory, iv->size);
-	bf_close(&iv->memory_fd);
-	free(iv->bells);
+	bf_bells_destroy(iv->bells);
+	bf_ivshmem_memory_close(&iv->memory);
 	free(iv);
 }
 
@@ -328,175 +329,146 @@ static const struct bf_pci_ops pci_ops = {
 	.destroy = ivshmem_destroy,
 };
 
-/* --- making one -----------------------------------------------------------------------
- */
+/* --- making one --- */
 
-static uint64_t next_size(uint64_t size)
+/* How many bits hold a vector's number. */
+static unsigned int bits_for(unsigned int vectors)
 {
-	uint64_t next = PAGE;
-
-	while (next < size && next < 1ULL << 62)
-		next *= 2;
-	return next;
+	return vectors > 1 ? 32 - __builtin_clz(vectors - 1) : 0;
 }
 
-/* Map all of @fd (borrowed), or the first @size bytes when @size is not 0. */
-static int map_memory(struct ivshmem *iv, int fd, uint64_t size, struct belfry_error *err)
+static void add_window(struct ivshmem *iv)
 {
-	struct stat st;
-	void *map;
+	uint8_t *cap = &iv->pci.config[IVSHMEM_WINDOW_CAP];
 
-	if (fstat(fd, &st) < 0)
-		return bf_err_sys(err, errno, "shared memory");
-	if (size == 0)
-		size = st.st_size;
-	if ((uint64_t)st.st_size < size)
-		return bf_err(err, EINVAL,
-			      "shared memory has %" PRIu64 " bytes, and %" PRIu64
-			      " are asked for",
-			      (uint64_t)st.st_size, size);
-	if (size < PAGE || size & (size - 1))
-		return bf_err(err, EINVAL,
-			      "shared memory has %" PRIu64 " bytes, %s; %s would do",
-			      size,
-			      size < PAGE ? "less than a page" : "not a power of two",
-			      bf_size_text(next_size(size)).text);
-	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-	if (map == MAP_FAILED)
-		return bf_err_sys(err, errno, "map %" PRIu64 " bytes of shared memory",
-				  size);
-	iv->memory = map;
-	iv->size = size;
+	bf_pci_add_registers(&iv->pci, IVSHMEM_BAR_WINDOW, "ivshmem doorbell window",
+			     IVSHMEM_WINDOW_OFF(IVSHMEM_MAX_ID + 1, 0, iv->window_bits),
+			     BF_PCI_ANYWHERE);
+	bf_pci_add_capability(&iv->pci, IVSHMEM_WINDOW_CAP, PCI_CAP_ID_VNDR);
+	cap[PCI_CAP_FLAGS] = IVSHMEM_WINDOW_CAP_LEN;
+	cap[IVSHMEM_WINDOW_CAP_VER] = IVSHMEM_WINDOW_VERSION;
+	bf_pci_put32(cap, IVSHMEM_WINDOW_CAP_SIG, IVSHMEM_WINDOW_SIGNATURE);
+	cap[IVSHMEM_WINDOW_CAP_BAR] = IVSHMEM_BAR_WINDOW;
+	cap[IVSHMEM_WINDOW_CAP_BITS] = iv->window_bits;
+}
+
+/* How others interrupt us: MSI-X, or on request of old drivers by IntrStatus and INTx. */
+static int add_interrupts(struct ivshmem *iv, const struct bf_ivshmem_conf *conf,
+			  struct belfry_error *err)
+{
+	if (conf->msi)
+		return bf_msix_init(&iv->msix, &iv->pci, IVSHMEM_BAR_MSIX, iv->vectors, err);
+	iv->intx = calloc(iv->vectors, sizeof(*iv->intx));
+	if (!iv->intx)
+		return bf_err_sys(err, ENOMEM, "%u vectors", iv->vectors);
+	for (unsigned int i = 0; i < iv->vectors; i++)
+		iv->intx[i] = (struct intx_source){
+			.op.done = intx_rung,
+			.iv = iv,
+			.fd = -1,
+		};
 	return 0;
+}
+
+/* All that a member of a link has, before it joins. */
+static int add_doorbells(struct ivshmem *iv, const struct bf_ivshmem_conf *conf,
+			 struct belfry_error *err)
+{
+	struct bf_bells_conf bells = {
+		.policy = conf->doorbells,
+		.max = conf->doorbells_max,
+	};
+
+	iv->vectors = conf->vectors ? conf->vectors : VECTORS_DEFAULT;
+	iv->window_bits = bits_for(iv->vectors);
+	bells.shift = iv->window_bits + 2;
+	if (!bf_ivshmem_conf_ioeventfd(conf))
+		bells.policy = BF_BELLS_USERSPACE;
+	iv->bells = bf_bells_create(iv->pci.vm, &bells);
+	if (!iv->bells)
+		return bf_err_sys(err, ENOMEM, "doorbells");
+	if (conf->doorbell_window)
+		add_window(iv);
+	return add_interrupts(iv, conf, err);
+}
+
+/* Connect to the server. Return: a socket (returns); a negative errno. */
+static int connect_server(const struct bf_file *where, bool is_link, struct belfry_error *err)
+{
+	int fd;
+
+	if (is_link && where->fd < 0)
+		return bf_err(err, EINVAL, "link %s: nobody hosts it here", where->path);
+	if (where->fd < 0)
+		return bf_peer_connect(where->path, err);
+	fd = fcntl(where->fd, F_DUPFD_CLOEXEC, 3);
+	return fd < 0 ? bf_err_sys(err, errno, "socket") : fd;
 }
 
 static int join(struct ivshmem *iv, const struct bf_ivshmem_conf *conf,
 		struct belfry_error *err)
 {
-	const struct bf_file *where =
-		bf_file_given(&conf->link) ? &conf->link : &conf->socket;
-	const unsigned int vectors = conf->vectors ? conf->vectors : VECTORS_DEFAULT;
+	const bool is_link = bf_file_given(&conf->link);
+	const struct bf_file *where = is_link ? &conf->link : &conf->socket;
 	struct belfry_vm *vm = iv->pci.vm;
-	struct bf_loop *loop;
 	int sock, e;
 
-	if (where == &conf->link && where->fd < 0)
-		return bf_err(err, EINVAL, "link %s: nobody hosts it here", where->path);
-	e = bf_vm_loop(vm, &loop, err);
-	if (e < 0)
+	if ((e = bf_vm_loop(vm, &iv->loop, err)) < 0 ||
+	    (e = add_doorbells(iv, conf, err)) < 0 ||
+	    (e = sock = connect_server(where, is_link, err)) < 0)
 		return e;
-	e = bf_msix_init(&iv->msix, &iv->pci, IVSHMEM_BAR_MSIX, vectors, err);
-	if (e < 0)
-		return e;
-	sock = where->fd >= 0 ? fcntl(where->fd, F_DUPFD_CLOEXEC, 3)
-			      : bf_peer_connect(where->path, err);
-	if (sock < 0)
-		return where->fd >= 0 ? bf_err_sys(err, errno, "socket") : sock;
-	e = bf_peer_create(&iv->peer, loop, sock, vectors, HANDSHAKE_NS, &peer_ops, iv,
-			   bf_vm_log(vm), err);
+	e = bf_peer_create(&iv->peer, iv->loop, sock, iv->vectors, HANDSHAKE_NS, &peer_ops,
+			   iv, bf_vm_log(vm), err);
 	if (e < 0)
 		return where->path ? bf_err_wrap(err, e, "%s", where->path) : e;
-	for (unsigned int i = 0; i < iv->n_bells; i++)
-		if (iv->bells[i].peer == bf_peer_id(iv->peer))
-			bf_msix_connect(&iv->msix, iv->bells[i].vector, iv->bells[i].fd);
-	return map_memory(iv, bf_peer_memory(iv->peer), 0, err);
-}
+	for (unsigned int i = 0; i < iv->vectors; i++) {
+		int fd = bf_bells_find(iv->bells, bf_peer_id(iv->peer), i);
 
-/* Open what @name is to @opener, or make it. Return: a descriptor (returns); an errno. */
-static int open_or_create(int (*opener)(const char *name, int flags, mode_t mode),
-			  const char *name, bool *created)
-{
-	int fd = opener(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-	*created = fd >= 0;
-	if (fd < 0 && errno == EEXIST)
-		fd = opener(name, O_RDWR | O_CLOEXEC, 0);
-	return fd < 0 ? -errno : fd;
-}
-
-static int open_file(const char *name, int flags, mode_t mode)
-{
-	return open(name, flags | O_NOCTTY, mode);
-}
-
-/* Made just now, by us or by another VM that is being created. */
-static bool is_empty(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && st.st_size == 0;
-}
-
-/* Size and map plain memory; what was made for it is removed when that fails. */
-static int use_memory(struct ivshmem *iv, const struct bf_ivshmem_conf *conf,
-		      bool created, struct belfry_error *err)
-{
-	const bool by_name = conf->shm.fd < 0 && conf->file.fd < 0;
-	int e;
-
-	if (by_name && is_empty(iv->memory_fd) &&
-	    ftruncate(iv->memory_fd, conf->size) < 0)
-		e = bf_err_sys(err, errno, "size %" PRIu64, (uint64_t)conf->size);
-	else
-		e = map_memory(iv, iv->memory_fd, conf->size, err);
-	if (e < 0 && created && conf->shm.path)
-		shm_unlink(conf->shm.path);
-	if (e < 0 && created && conf->file.path)
-		unlink(conf->file.path);
-	return e;
-}
-
-static int share(struct ivshmem *iv, const struct bf_ivshmem_conf *conf,
-		 struct belfry_error *err)
-{
-	const bool is_shm = bf_file_given(&conf->shm);
-	const struct bf_file *where = is_shm ? &conf->shm : &conf->file;
-	const char *what = is_shm ? "shm" : "file";
-	const char *name = where->path ? where->path : "descriptor";
-	bool created = false;
-	int e;
-
-	if (where->fd >= 0) {
-		iv->memory_fd = fcntl(where->fd, F_DUPFD_CLOEXEC, 3);
-		e = iv->memory_fd < 0 ? -errno : 0;
-	} else {
-		e = open_or_create(is_shm ? shm_open : open_file, where->path, &created);
-		iv->memory_fd = e;
+		if (fd >= 0)
+			own_vector(iv, i, fd);
 	}
+	return bf_ivshmem_memory_adopt(&iv->memory, vm, bf_peer_memory(iv->peer), err);
+}
+
+static int fill(struct ivshmem *iv, const struct bf_ivshmem_conf *conf,
+		struct belfry_error *err)
+{
+	int e;
+
+	if (bf_file_given(&conf->link) || bf_file_given(&conf->socket))
+		e = join(iv, conf, err);
+	else
+		e = bf_ivshmem_memory_open(&iv->memory, iv->pci.vm, conf, err);
 	if (e < 0)
-		return bf_err_sys(err, -e, "%s %s", what, name);
-	e = use_memory(iv, conf, created, err);
-	return e < 0 ? bf_err_wrap(err, e, "%s %s", what, name) : 0;
+		return e;
+	bf_pci_add_memory(&iv->pci, IVSHMEM_BAR_MEMORY, "ivshmem memory", iv->memory.map,
+			  iv->memory.size, conf->use64 ? BF_PCI_ANYWHERE : BF_PCI_BELOW_4G);
+	return bf_pci_bus_add(bf_vm_pci(iv->pci.vm), &iv->pci, err);
 }
 
 static int ivshmem_create(struct belfry_vm *vm, const void *config,
 			  struct belfry_error *err)
 {
 	const struct bf_ivshmem_conf *conf = config;
+	const struct bf_pci_ident ident = {
+		.vendor = IVSHMEM_VENDOR_ID,
+		.device = IVSHMEM_DEVICE_ID,
+		.subsystem_vendor = IVSHMEM_SUBSYSTEM_VENDOR_ID,
+		.subsystem = IVSHMEM_SUBSYSTEM_ID,
+		.class = IVSHMEM_CLASS,
+		.revision = conf->revision,
+		.interrupt_pin = conf->revision == 0,
+	};
 	struct ivshmem *iv = calloc(1, sizeof(*iv));
 	int e;
 
 	if (!iv)
 		return bf_err_sys(err, ENOMEM, "ivshmem");
-	iv->memory_fd = -1;
-	bf_pci_init(
-		&iv->pci, vm, &pci_ops,
-		&(struct bf_pci_ident){ .vendor = IVSHMEM_VENDOR_ID,
-					.device = IVSHMEM_DEVICE_ID,
-					.subsystem_vendor = IVSHMEM_SUBSYSTEM_VENDOR_ID,
-					.subsystem = IVSHMEM_SUBSYSTEM_ID,
-					.class = IVSHMEM_CLASS,
-					.revision = IVSHMEM_REVISION });
+	iv->memory.fd = -1;
+	bf_pci_init(&iv->pci, vm, &pci_ops, &ident);
 	bf_pci_add_registers(&iv->pci, IVSHMEM_BAR_REGS, "ivshmem registers",
-			     IVSHMEM_REGS_SIZE);
-	e = bf_file_given(&conf->link) || bf_file_given(&conf->socket)
-		    ? join(iv, conf, err)
-		    : share(iv, conf, err);
-	if (e == 0) {
-		bf_pci_add_memory(&iv->pci, IVSHMEM_BAR_MEMORY, "ivshmem memory",
-				  iv->memory, iv->size);
-		e = bf_pci_bus_add(bf_vm_pci(vm), &iv->pci, err);
-	}
+			     IVSHMEM_REGS_SIZE, BF_PCI_BELOW_4G);
+	e = fill(iv, conf, err);
 	if (e < 0)
 		ivshmem_destroy(&iv->pci);
 	return e;

@@ -4,11 +4,26 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "devices/bells.h"
 #include "devices/ivshmem_conf.h"
 #include "ivshmem/ivshmem.h"
 
 #define AT(field)   offsetof(struct bf_ivshmem_conf, field)
 #define VECTORS_MAX BF_IVSHMEM_VECTORS_MAX
+
+static const char *const policies[] = {
+	[BF_BELLS_EAGER] = "eager",
+	[BF_BELLS_ADAPTIVE] = "adaptive",
+	[BF_BELLS_USERSPACE] = "userspace",
+	NULL,
+};
+
+static const char *const ioeventfd_words[] = {
+	[BF_IOEVENTFD_AUTO] = "auto",
+	[BF_IOEVENTFD_ON] = "on",
+	[BF_IOEVENTFD_OFF] = "off",
+	NULL,
+};
 
 /* The socket's length is that of sun_path without its NUL; shm's is NAME_MAX. */
 /* clang-format off */
@@ -26,8 +41,20 @@ const struct bf_key bf_ivshmem_keys[] = {
 	  "bytes to share, a power of two; needed by shm and file, refused elsewhere" },
 	{ "vectors",         BF_UINT,  AT(vectors),         1,    VECTORS_MAX, NULL,
 	  "doorbells of this VM; without it those of the link, or 1 with socket" },
+	{ "doorbells",       BF_CHOICE, AT(doorbells),      0,    0,           "adaptive",
+	  "which doorbells KVM rings by itself: all; the used ones; none", policies },
+	{ "doorbells_max",   BF_UINT,  AT(doorbells_max),   1,    1024,        "16",
+	  "how many doorbells adaptive keeps in KVM" },
 	{ "doorbell_window", BF_BOOL,  AT(doorbell_window), 0,    0,           "false",
-	  "an address for every doorbell of every peer; not in this version" },
+	  "BAR4 with an address for every doorbell; see ivshmem-doorbell-window(7)" },
+	{ "revision",        BF_UINT,  AT(revision),        0,    1,           "1",
+	  "0 has INTx, for drivers of QEMU's device before 2.6" },
+	{ "msi",             BF_BOOL,  AT(msi),             0,    0,           "true",
+	  "of revision 0: MSI-X, or a ring sets IntrStatus and raises INTx" },
+	{ "ioeventfd",       BF_CHOICE, AT(ioeventfd),      0,    0,           "auto",
+	  "whether KVM may ring doorbells at all; auto: with MSI-X", ioeventfd_words },
+	{ "use64",           BF_BOOL,  AT(use64),           0,    0,           "true",
+	  "of revision 0: BAR2 may be anywhere, or only below 4 GiB" },
 	{ 0 },
 };
 /* clang-format on */
@@ -83,14 +110,22 @@ static int validate_doorbell(const struct bf_ivshmem_conf *conf, const char *sou
 	if (conf->size)
 		return bf_err(err, EINVAL,
 			      "size: only with shm or file; a %s brings its own", source);
-	if (conf->doorbell_window)
-		return bf_err(err, EINVAL,
-			      "doorbell_window true: not in this version of belfry");
+	if (!conf->msi && conf->ioeventfd == BF_IOEVENTFD_ON)
+		return bf_err(err, EINVAL, "ioeventfd on: only with msi; a ring could not be "
+					   "told from another otherwise");
+	if (!conf->msi && conf->doorbell_window)
+		return bf_err(err, EINVAL, "doorbell_window: only with msi");
 	return 0;
 }
 
-int bf_ivshmem_conf_validate(const void *conf, struct belfry_error *err)
+bool bf_ivshmem_conf_ioeventfd(const struct bf_ivshmem_conf *conf)
 {
+	return conf->msi && conf->ioeventfd != BF_IOEVENTFD_OFF;
+}
+
+int bf_ivshmem_conf_validate(const void *any, struct belfry_error *err)
+{
+	const struct bf_ivshmem_conf *conf = any;
 	const struct source *source = find_source(conf, 0);
 	const struct source *second;
 
@@ -101,6 +136,9 @@ int bf_ivshmem_conf_validate(const void *conf, struct belfry_error *err)
 		return bf_err(err, EINVAL,
 			      "has %s and %s; expected one of link, socket, shm, file",
 			      source->name, second->name);
+	if (conf->revision != 0 && (!conf->msi || !conf->use64))
+		return bf_err(err, EINVAL, "%s off: only with revision 0",
+			      conf->msi ? "use64" : "msi");
 	return source->plain ? validate_plain(conf, source->name, err)
 			     : validate_doorbell(conf, source->name, err);
 }

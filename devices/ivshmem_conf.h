@@ -15,8 +15,24 @@ struct bf_ivshmem_conf {
 	struct bf_file file;   /* a file, hugetlbfs included; or its descriptor */
 	uint64_t size;         /* bytes, of shm and file; 0: not given */
 	uint64_t vectors;      /* MSI-X vectors, of link and socket; 0: not given */
+	uint64_t doorbells;    /* enum bf_bells_policy */
+	uint64_t doorbells_max;
 	bool doorbell_window;
+
+	uint64_t revision;  /* 0: with INTx, for old drivers */
+	bool msi;           /* the next three: as in QEMU's old device */
+	uint64_t ioeventfd; /* enum bf_ioeventfd */
+	bool use64;
 };
+
+enum bf_ioeventfd {
+	BF_IOEVENTFD_AUTO, /* with MSI-X */
+	BF_IOEVENTFD_ON,
+	BF_IOEVENTFD_OFF,
+};
+
+/* Whether KVM may ring doorbells at all. */
+bool bf_ivshmem_conf_ioeventfd(const struct bf_ivshmem_conf *conf);
 
 extern const struct bf_key bf_ivshmem_keys[];
 

@@ -33,6 +33,24 @@
 
 #define IVSHMEM_MAX_ID 0xffff
 
+/*
+ * The doorbell window, opt-in, in BAR 4 (64-bit): a 4-byte place for each peer and vector.
+ * A store of any width and value to IVSHMEM_WINDOW_OFF() rings it; reads are 0. A
+ * vendor-specific PCI capability with this signature says that it is there, and how many
+ * bits of the offset are the vector's. Specification: ivshmem-doorbell-window(7).
+ */
+#define IVSHMEM_BAR_WINDOW       4
+#define IVSHMEM_WINDOW_CAP       0x50       /* where the capability is */
+#define IVSHMEM_WINDOW_CAP_LEN   16         /* bytes, in its length field at + 2 */
+#define IVSHMEM_WINDOW_CAP_VER   3          /* 1 byte: version, 1 */
+#define IVSHMEM_WINDOW_CAP_SIG   4          /* 4 bytes: the signature */
+#define IVSHMEM_WINDOW_CAP_BAR   8          /* 1 byte: number of the BAR */
+#define IVSHMEM_WINDOW_CAP_BITS  9          /* 1 byte: bits of the vector, 0 to 11 */
+#define IVSHMEM_WINDOW_SIGNATURE 0x4c4c4542 /* "BELL", little-endian */
+#define IVSHMEM_WINDOW_VERSION   1
+#define IVSHMEM_WINDOW_OFF(peer, vector, bits) \
+	(((uint64_t)(peer) << (bits) | (vector)) << 2)
+
 /* MSI-X in BAR 1; with more than 128 vectors the PBA follows the table at once. */
 #define IVSHMEM_MSIX_CAP      0x40   /* the one capability, at this config offset */
 #define IVSHMEM_MSIX_TABLE    0x0    /* the table starts the BAR */

@@ -214,7 +214,7 @@ static void declare(struct bf_msix *msix)
 {
 	struct bf_pci_dev *dev = msix->dev;
 
-	bf_pci_add_registers(dev, msix->bar, "MSI-X table", bar_size(msix->n, msix->pba));
+	bf_pci_add_registers(dev, msix->bar, "MSI-X table", bar_size(msix->n, msix->pba), BF_PCI_BELOW_4G);
 	bf_pci_add_capability(dev, BF_MSIX_CAP, PCI_CAP_ID_MSIX);
 	bf_pci_put16(dev->config, BF_MSIX_CAP + PCI_MSIX_FLAGS, msix->n - 1);
 	bf_pci_put32(dev->config, BF_MSIX_CAP + PCI_MSIX_TABLE, msix->bar);

@@ -31,6 +31,7 @@ struct bf_pci_bus {
 	struct belfry_vm *vm;
 	const struct bf_layout *layout;
 	struct bf_region ecam;
+	uint64_t next32, next64; /* where the next BAR may go in each window */
 	struct bf_pci_dev bridge;
 	struct bf_pci_dev *slots[BF_PCI_SLOTS];
 };
@@ -241,7 +242,7 @@ void bf_pci_init(struct bf_pci_dev *dev, struct belfry_vm *vm,
 	bf_pci_put16(dev->config, PCI_SUBSYSTEM_ID, ident->subsystem);
 	bf_pci_put16(dev->config, PCI_CLASS_DEVICE, ident->class);
 	dev->config[PCI_REVISION_ID] = ident->revision;
-	bf_pci_put16(dev->config, PCI_COMMAND, PCI_COMMAND_MEMORY);
+	dev->config[PCI_INTERRUPT_PIN] = ident->interrupt_pin;
 
 	bf_pci_put16(dev->writable, PCI_COMMAND,
 		     PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
@@ -271,18 +272,17 @@ static void add_bar(struct bf_pci_dev *dev, unsigned int index, const char *name
 }
 
 void bf_pci_add_registers(struct bf_pci_dev *dev, unsigned int index, const char *name,
-			  uint64_t size)
+			  uint64_t size, enum bf_pci_where where)
 {
-	add_bar(dev, index, name, size, 0);
+	add_bar(dev, index, name, size, where);
 	dev->bars[index].region.read = dev->ops->read ? bar_read : NULL;
 	dev->bars[index].region.write = dev->ops->write ? bar_write : NULL;
 }
 
 void bf_pci_add_memory(struct bf_pci_dev *dev, unsigned int index, const char *name,
-		       void *ram, uint64_t size)
+		       void *ram, uint64_t size, enum bf_pci_where where)
 {
-	add_bar(dev, index, name, size,
-		PCI_BASE_ADDRESS_MEM_TYPE_64 | PCI_BASE_ADDRESS_MEM_PREFETCH);
+	add_bar(dev, index, name, size, where | PCI_BASE_ADDRESS_MEM_PREFETCH);
 	dev->bars[index].region.ram = ram;
 }
 
@@ -294,6 +294,14 @@ void bf_pci_add_capability(struct bf_pci_dev *dev, uint8_t off, uint8_t id)
 	dev->config[PCI_STATUS] |= PCI_STATUS_CAP_LIST;
 }
 
+/* What firmware leaves behind: decoding is on, and the interrupt's line is known. */
+static void dev_power_on(struct bf_pci_dev *dev)
+{
+	bf_pci_put16(dev->config, PCI_COMMAND, PCI_COMMAND_MEMORY);
+	if (dev->config[PCI_INTERRUPT_PIN])
+		dev->config[PCI_INTERRUPT_LINE] = bf_arch_intx_line(dev->slot);
+}
+
 int bf_pci_bus_add(struct bf_pci_bus *bus, struct bf_pci_dev *dev,
 		   struct belfry_error *err)
 {
@@ -302,15 +310,17 @@ int bf_pci_bus_add(struct bf_pci_bus *bus, struct bf_pci_dev *dev,
 			continue;
 		bus->slots[i] = dev;
 		dev->slot = i;
+		dev_power_on(dev);
 		return 0;
 	}
 	return bf_err(err, ENOSPC, "all %u PCI slots are taken", BF_PCI_SLOTS);
 }
 
-/* The next multiple of the BAR's size, at least a page, at or above *@next. */
-static int place(const struct bf_span *window, uint64_t *next, struct bf_pci_bar *bar,
-		 struct belfry_error *err)
+/* Give a BAR the next multiple of its size, at least a page, and map it. */
+static int place(struct bf_pci_bus *bus, struct bf_pci_bar *bar, struct belfry_error *err)
 {
+	const struct bf_span *window = bar->is_64 ? &bus->layout->mmio64 : &bus->layout->mmio32;
+	uint64_t *next = bar->is_64 ? &bus->next64 : &bus->next32;
 	const uint64_t align = bar->region.size < PAGE ? PAGE : bar->region.size;
 	const uint64_t end = window->base + window->size;
 	uint64_t addr;
@@ -320,11 +330,9 @@ static int place(const struct bf_span *window, uint64_t *next, struct bf_pci_bar
 	addr &= ~(align - 1);
 	if (addr >= end || align > end - addr)
 		return bf_err(err, ENOSPC,
-			      "%s of 0x%" PRIx64
-			      " bytes does not fit into the window at 0x%" PRIx64
+			      "%s of 0x%" PRIx64 " bytes does not fit into the window at 0x%" PRIx64
 			      ", 0x%" PRIx64 " bytes, behind the other BARs",
-			      bar->region.name, bar->region.size, window->base,
-			      window->size);
+			      bar->region.name, bar->region.size, window->base, window->size);
 	*next = addr + align;
 	bar_put(bar, addr);
 	return bar_map(bar, addr, err);
@@ -332,16 +340,13 @@ static int place(const struct bf_span *window, uint64_t *next, struct bf_pci_bar
 
 static int map_bars(struct bf_pci_bus *bus, bool ram, struct belfry_error *err)
 {
-	const struct bf_span *window = ram ? &bus->layout->mmio64 : &bus->layout->mmio32;
-	uint64_t next = window->base;
-
 	for (unsigned int i = 0; i < BF_PCI_SLOTS && bus->slots[i]; i++) {
 		for (unsigned int b = 0; b < BF_PCI_BARS; b++) {
 			struct bf_pci_bar *bar = &bus->slots[i]->bars[b];
 			int e = 0;
 
 			if (bar->region.size && !bar->region.ram == !ram)
-				e = place(window, &next, bar, err);
+				e = place(bus, bar, err);
 			if (e < 0)
 				return e;
 		}
@@ -372,6 +377,8 @@ int bf_pci_bus_create(struct belfry_vm *vm, const struct bf_layout *layout,
 	*bus = (struct bf_pci_bus){
 		.vm = vm,
 		.layout = layout,
+		.next32 = layout->mmio32.base,
+		.next64 = layout->mmio64.base,
 		.ecam = { .base = layout->ecam.base,
 			  .size = layout->ecam.size,
 			  .name = "PCI configuration space",
@@ -395,7 +402,7 @@ static void dev_reset(struct bf_pci_dev *dev)
 {
 	for (unsigned int i = 0; i < sizeof(dev->config); i++)
 		dev->config[i] &= ~dev->writable[i];
-	bf_pci_put16(dev->config, PCI_COMMAND, PCI_COMMAND_MEMORY);
+	dev_power_on(dev);
 	for (unsigned int i = 0; i < BF_PCI_BARS; i++)
 		dev->bars[i].mapped = false;
 	if (dev->ops->reset)
@@ -404,6 +411,8 @@ static void dev_reset(struct bf_pci_dev *dev)
 
 void bf_pci_bus_reset(struct bf_pci_bus *bus)
 {
+	bus->next32 = bus->layout->mmio32.base;
+	bus->next64 = bus->layout->mmio64.base;
 	for (unsigned int i = 0; i < BF_PCI_SLOTS && bus->slots[i]; i++)
 		dev_reset(bus->slots[i]);
 }

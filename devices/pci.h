@@ -61,6 +61,7 @@ struct bf_pci_ident {
 	uint16_t subsystem_vendor, subsystem;
 	uint16_t class; /* base class and subclass */
 	uint8_t revision;
+	uint8_t interrupt_pin; /* 0: none; 1: INTA */
 };
 
 /* The bus with its host bridge. Return: 0; -ENOMEM. */
@@ -88,13 +89,19 @@ int bf_pci_map_registers(struct bf_pci_bus *bus, struct belfry_error *err);
 void bf_pci_init(struct bf_pci_dev *dev, struct belfry_vm *vm,
 		 const struct bf_pci_ops *ops, const struct bf_pci_ident *ident);
 
-/* Declare BAR @index: registers, below 4 GiB, @size a power of two. */
-void bf_pci_add_registers(struct bf_pci_dev *dev, unsigned int index, const char *name,
-			  uint64_t size);
+/* A BAR of 64 bits takes the place of two. */
+enum bf_pci_where {
+	BF_PCI_BELOW_4G = 0,
+	BF_PCI_ANYWHERE = PCI_BASE_ADDRESS_MEM_TYPE_64,
+};
 
-/* Declare BAR @index and the next: host memory at @ram (borrowed), anywhere. */
+/* Declare BAR @index: registers, @size a power of two. */
+void bf_pci_add_registers(struct bf_pci_dev *dev, unsigned int index, const char *name,
+			  uint64_t size, enum bf_pci_where where);
+
+/* Declare BAR @index: host memory at @ram (borrowed), prefetchable. */
 void bf_pci_add_memory(struct bf_pci_dev *dev, unsigned int index, const char *name,
-		       void *ram, uint64_t size);
+		       void *ram, uint64_t size, enum bf_pci_where where);
 
 /* Put capability @id in front of the list; its bytes from @off + 2 on are the caller's.
  */

@@ -17,6 +17,9 @@ guests-$(IS_x86_64) += memory
 guests-$(IS_x86_64) += reboot
 guests-$(IS_x86_64) += sweep
 guests-$(IS_x86_64) += bars
+guests-$(IS_x86_64) += widths
+guests-$(IS_x86_64) += spare
+guests-$(IS_x86_64) += config_space
 machine-guest-y := guest-tests/machine_irqs.o
 
 guest-lib-y :=

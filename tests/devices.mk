@@ -1,5 +1,5 @@
 # tests/devices.mk - what a guest sees, against a machine without KVM
-fake-vm-objs := tests/unit/fake_vm.o vmm/bus.o devices/pci.o base/err.o base/log.o
+fake-vm-objs := tests/unit/fake_vm.o vmm/bus.o devices/pci.o arch/$(ARCH)/arch.o base/number.o base/err.o base/log.o
 
 tests-y += bus
 bus-test-y := tests/unit/bus_test.o vmm/bus.o base/err.o
@@ -10,8 +10,9 @@ pci-test-y := tests/unit/pci_test.o $(fake-vm-objs)
 tests-y += msix
 msix-test-y := tests/unit/msix_test.o devices/msix.o $(fake-vm-objs)
 
-ivshmem-objs := tests/unit/fake_peer.o $(fake-vm-objs) devices/ivshmem.o \
-	devices/ivshmem_conf.o devices/msix.o base/number.o
+ivshmem-objs := tests/unit/fake_peer.o $(fake-vm-objs) devices/bells.o devices/ivshmem.o \
+	devices/ivshmem_conf.o devices/ivshmem_memory.o devices/msix.o base/loop.o \
+	base/number.o
 
 tests-y += ivshmem
 ivshmem-test-y := tests/unit/ivshmem_test.o $(ivshmem-objs)
@@ -37,3 +38,8 @@ boot_bzimage-test-y := tests/unit/boot_bzimage_test.o $(boot-objs)
 tests-$(IS_x86_64) += platform
 platform-test-y := tests/unit/platform_test.o arch/x86_64/platform.o devices/serial.o \
 	$(fake-vm-objs)
+
+# --- fuzz targets: see tests/fuzz/fuzz.mk ------------------------------------------------
+boot-fuzz-y := tests/fuzz/boot_fuzz.o $(boot-objs)
+mmio-fuzz-y := tests/fuzz/mmio_fuzz.o arch/x86_64/platform.o devices/serial.o \
+	$(ivshmem-objs)

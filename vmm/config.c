@@ -21,6 +21,13 @@
 #define LINK(field) offsetof(struct bf_link_conf, field)
 #define VM(field)   offsetof(struct bf_vm_conf, field)
 
+static const char *const hugepages_words[] = {
+	[BF_HUGEPAGES_NONE] = "none",
+	[BF_HUGEPAGES_2M] = "2M",
+	[BF_HUGEPAGES_1G] = "1G",
+	NULL,
+};
+
 /* clang-format off */
 const struct bf_key bf_link_keys[] = {
 	/* name             type       where                min   max          default */
@@ -28,6 +35,9 @@ const struct bf_key bf_link_keys[] = {
 	  "bytes of memory that the VMs share, a power of two" },
 	{ "vectors",        BF_UINT,   LINK(vectors),       1,    VECTORS_MAX, "1",
 	  "doorbells of each VM" },
+	{ "hugepages",      BF_CHOICE, LINK(hugepages),     0,    0,           "none",
+	  "pages of the memory, which the host must have set aside (hugetlbfs)",
+	  hugepages_words },
 	{ 0 },
 };
 

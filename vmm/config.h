@@ -11,11 +11,19 @@
 struct bf_device_ops;
 
 /* Sections. @where is "file:line:column" in the last file that has it, else NULL. */
+/* What a link's memory is made of; the order of the key's words. */
+enum bf_hugepages {
+	BF_HUGEPAGES_NONE,
+	BF_HUGEPAGES_2M,
+	BF_HUGEPAGES_1G,
+};
+
 struct bf_link_conf {
 	char *name;
 	char *where;
 	uint64_t size;    /* bytes of shared memory */
 	uint64_t vectors; /* of each peer */
+	uint64_t hugepages; /* enum bf_hugepages */
 };
 
 struct bf_device_conf {

@@ -78,14 +78,14 @@ static void help_section(FILE *out, const char *path, const char *help,
 {
 	fprintf(out, "\n%s: %s\n", path, help);
 	for (const struct bf_key *key = keys; key->name; key++)
-		fprintf(out, "  %-15s  %-6s  %-13s  %-8s  %s\n", key->name,
+		fprintf(out, "  %-15s  %-6s  %-24s  %-8s  %s\n", key->name,
 			bf_type_word(key->type), bounds_of(key).text, default_word(key),
 			key->help);
 }
 
 static void put_help(FILE *out)
 {
-	fprintf(out, "  %-15s  %-6s  %-13s  %-8s  %s\n", "key", "type", "bounds",
+	fprintf(out, "  %-15s  %-6s  %-24s  %-8s  %s\n", "key", "type", "bounds",
 		"default", "meaning");
 	each_section(out, help_section);
 }

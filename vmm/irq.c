@@ -28,30 +28,27 @@
  */
 #define ROUTES_MAX 4096
 
-int bf_vm_bind_doorbell(struct belfry_vm *vm, uint64_t gpa, uint32_t value, int fd)
+static int ioeventfd(struct belfry_vm *vm, uint64_t gpa, int64_t value, int fd,
+		     uint32_t flags)
 {
-	struct kvm_ioeventfd bell = {
-		.addr = gpa,
-		.len = 4,
-		.datamatch = value,
-		.fd = fd,
-		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
-	};
+	struct kvm_ioeventfd bell = { .addr = gpa, .fd = fd, .flags = flags };
 
+	if (value != BF_DOORBELL_ANY) {
+		bell.len = sizeof(uint32_t);
+		bell.datamatch = value;
+		bell.flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;
+	}
 	return ioctl(vm->vm, KVM_IOEVENTFD, &bell) < 0 ? -errno : 0;
 }
 
-void bf_vm_unbind_doorbell(struct belfry_vm *vm, uint64_t gpa, uint32_t value, int fd)
+int bf_vm_bind_doorbell(struct belfry_vm *vm, uint64_t gpa, int64_t value, int fd)
 {
-	struct kvm_ioeventfd bell = {
-		.addr = gpa,
-		.len = 4,
-		.datamatch = value,
-		.fd = fd,
-		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_DEASSIGN,
-	};
+	return ioeventfd(vm, gpa, value, fd, 0);
+}
 
-	ioctl(vm->vm, KVM_IOEVENTFD, &bell);
+void bf_vm_unbind_doorbell(struct belfry_vm *vm, uint64_t gpa, int64_t value, int fd)
+{
+	ioeventfd(vm, gpa, value, fd, KVM_IOEVENTFD_FLAG_DEASSIGN);
 }
 
 static int irqfd(struct belfry_vm *vm, int gsi, int fd, uint32_t flags)
@@ -86,8 +83,11 @@ void bf_irq_detach(struct belfry_vm *vm, int gsi, int fd)
 void bf_irq_line(struct belfry_vm *vm, unsigned int line, bool level)
 {
 	struct kvm_irq_level req = { .irq = line, .level = level };
+	unsigned int *raised = &vm->irq.raised[line];
 
-	ioctl(vm->vm, KVM_IRQ_LINE, &req);
+	*raised += level ? 1 : -1;
+	if (*raised == level)
+		ioctl(vm->vm, KVM_IRQ_LINE, &req);
 }
 
 /* MSIs follow the lines in the order of their GSIs. */

@@ -17,6 +17,7 @@ static const struct {
 	{ KVM_CAP_IRQ_ROUTING, "interrupt routing" },
 	{ KVM_CAP_IRQFD, "irqfd" },
 	{ KVM_CAP_IOEVENTFD, "ioeventfd" },
+	{ KVM_CAP_IOEVENTFD_ANY_LENGTH, "ioeventfds of any length" },
 	{ KVM_CAP_SIGNAL_MSI, "MSIs" },
 };
 

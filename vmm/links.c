@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/memfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -52,16 +53,36 @@ struct belfry_links {
 static int link_init(struct link *link, const struct bf_link_conf *conf,
 		     struct belfry_error *err)
 {
+	static const unsigned int flags[] = {
+		[BF_HUGEPAGES_NONE] = MFD_CLOEXEC | MFD_ALLOW_SEALING,
+		[BF_HUGEPAGES_2M] =
+			MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | MFD_HUGE_2MB,
+		[BF_HUGEPAGES_1G] =
+			MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | MFD_HUGE_1GB,
+	};
+	void *map;
+
 	link->name = strdup(conf->name);
 	link->vectors = conf->vectors;
 	if (!link->name)
 		return bf_err_sys(err, ENOMEM, "links.%s", conf->name);
-	link->memory = memfd_create("belfry-link", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	link->memory = memfd_create("belfry-link", flags[conf->hugepages]);
 	if (link->memory < 0)
 		return bf_err_sys(err, errno, "links.%s: memfd", conf->name);
 	if (ftruncate(link->memory, conf->size) < 0)
 		return bf_err_sys(err, errno, "links.%s: %" PRIu64 " bytes", conf->name,
 				  conf->size);
+	/* huge pages are taken when the memory is mapped: see that they are there */
+	map = mmap(NULL, conf->size, PROT_READ | PROT_WRITE, MAP_SHARED, link->memory, 0);
+	if (map == MAP_FAILED && conf->hugepages)
+		return bf_err_sys(err, errno,
+				  "links.%s: the host has not set aside %" PRIu64
+				  " bytes of such huge pages; see vm.nr_hugepages",
+				  conf->name, conf->size);
+	if (map == MAP_FAILED)
+		return bf_err_sys(err, errno, "links.%s: %" PRIu64 " bytes", conf->name,
+				  conf->size);
+	munmap(map, conf->size);
 	if (fcntl(link->memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) <
 	    0)
 		return bf_err_sys(err, errno, "links.%s: seal", conf->name);

@@ -29,6 +29,7 @@ struct bf_irq {
 	unsigned int n_lines;   /* the first entries: the architecture's own */
 	unsigned int first_msi; /* GSI of the first MSI */
 	bool dirty;
+	unsigned int raised[BF_LINES_MAX]; /* how many devices have raised each line */
 };
 
 /* console.c: what COM1 has written and nobody has seen yet. */
@@ -50,6 +51,8 @@ struct bf_vcpu {
 	bool has_thread;
 	atomic_uint_least64_t exits;
 };
+
+#define BF_CLAIMS_MAX 32 /* as many as a PCI bus has slots */
 
 enum bf_state { BF_CREATED, BF_RUNNING, BF_STOPPED };
 
@@ -89,6 +92,11 @@ struct belfry_vm {
 	struct bf_region ram[BF_LAYOUT_SPANS];
 	unsigned int n_ram;
 	struct bf_region reserved[BF_LAYOUT_SPANS];
+
+	struct {
+		uint64_t dev, ino;
+	} claims[BF_CLAIMS_MAX]; /* files that are memory of devices */
+	unsigned int n_claims;
 
 	struct bf_irq irq;
 	struct bf_console console;

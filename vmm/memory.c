@@ -107,6 +107,19 @@ static int reserve(struct belfry_vm *vm, struct belfry_error *err)
 	return 0;
 }
 
+int bf_vm_claim_file(struct belfry_vm *vm, uint64_t dev, uint64_t ino)
+{
+	for (unsigned int i = 0; i < vm->n_claims; i++)
+		if (vm->claims[i].dev == dev && vm->claims[i].ino == ino)
+			return -EBUSY;
+	if (vm->n_claims == BF_CLAIMS_MAX)
+		return -ENOSPC;
+	vm->claims[vm->n_claims].dev = dev;
+	vm->claims[vm->n_claims].ino = ino;
+	vm->n_claims++;
+	return 0;
+}
+
 /* Each span of the layout is a part of RAM. */
 static void lay_out(struct belfry_vm *vm)
 {

@@ -90,16 +90,24 @@ int bf_vm_map_ports(struct belfry_vm *vm, struct bf_region *r, struct belfry_err
  */
 void *bf_mem_at(struct belfry_vm *vm, uint64_t gpa, uint64_t len);
 
+/*
+ * The file (@dev, @ino) is a device's memory now.
+ * Return: 0; -EBUSY when another device has it; -ENOSPC.
+ */
+int bf_vm_claim_file(struct belfry_vm *vm, uint64_t dev, uint64_t ino);
+
 /* --- doorbells and interrupts ---------------------------------------------------------
  */
 
 /*
- * Have the kernel write to eventfd @fd when the guest stores the 32-bit @value at @gpa.
- * A ring that is not bound reaches the region's write handler instead.
+ * Have the kernel write to eventfd @fd when the guest stores the 32-bit @value at @gpa;
+ * BF_DOORBELL_ANY: a store of any width and value. A ring that is not bound reaches the
+ * region's write handler instead.
  * Return: 0; -EEXIST, -ENOSPC, -ENOMEM or another negative errno from KVM.
  */
-int bf_vm_bind_doorbell(struct belfry_vm *vm, uint64_t gpa, uint32_t value, int fd);
-void bf_vm_unbind_doorbell(struct belfry_vm *vm, uint64_t gpa, uint32_t value, int fd);
+#define BF_DOORBELL_ANY (-1LL)
+int bf_vm_bind_doorbell(struct belfry_vm *vm, uint64_t gpa, int64_t value, int fd);
+void bf_vm_unbind_doorbell(struct belfry_vm *vm, uint64_t gpa, int64_t value, int fd);
 
 /*
  * An MSI: a GSI, taken when first needed, with a route that bf_irq_commit() hands to KVM.
@@ -119,7 +127,11 @@ int bf_irq_commit(struct belfry_vm *vm);
 int bf_irq_attach(struct belfry_vm *vm, int gsi, int fd);
 void bf_irq_detach(struct belfry_vm *vm, int gsi, int fd);
 
-/* Set the level of an interrupt line of the architecture's interrupt controller. */
+/*
+ * Raise or lower an interrupt line of the architecture's interrupt controller. Devices may
+ * share one, below BF_LINES_MAX: it is up while any of them has raised it.
+ */
+#define BF_LINES_MAX 64
 void bf_irq_line(struct belfry_vm *vm, unsigned int line, bool level);
 
 /* --- console --------------------------------------------------------------------------

@@ -83,6 +83,12 @@ static struct kvm_irq_routing_entry line(unsigned int gsi, unsigned int chip,
 	};
 }
 
+/* The I/O APIC's pins that no ISA device has. */
+unsigned int bf_arch_intx_line(unsigned int slot)
+{
+	return 2 * PIC_PINS + slot % (IOAPIC_PINS - 2 * PIC_PINS);
+}
+
 /*
  * As PCs are wired: ISA interrupts go to the PICs and to the I/O APIC alike, but for the
  * timer, GSI 0, which is on the I/O APIC's pin 2, and GSI 2, the PICs' cascade.

@@ -81,11 +81,11 @@ static void an_unknown_key_gets_the_nearest_one(void **state)
 	assert_fails(SET("links.a.vector", "1"), EINVAL,
 		     "links.a: unknown key 'vector'; did you mean 'vectors'?");
 	assert_fails(SET("links.a.owner", "1"), EINVAL,
-		     "links.a: unknown key 'owner'; expected one of size, vectors");
+		     "links.a: unknown key 'owner'; expected one of size, vectors, hugepages");
 	assert_fails(
 		SET("vms.a.disk", "1"), EINVAL,
 		"vms.a: unknown key 'disk'; expected one of kernel, initrd, cmdline, "
-		"memory, cpus, affinity, console, console_prefix, devices");
+		"memory, cpus, affinity, on_reset, console, console_prefix, devices");
 	assert_fails(SET("vms.a.devices.0.ivshmm.link", "r"), EINVAL,
 		     "vms.a.devices.0: unknown device 'ivshmm'; did you mean 'ivshmem'?");
 	assert_fails(SET("vms.a.devices.0.ivshmem.lnik", "r"), EINVAL,
@@ -200,11 +200,13 @@ static void a_call_that_fails_changes_nothing(void **state)
 				     "  ring:\n"
 				     "    size: 4M\n"
 				     "    vectors: 2\n"
+				     "    hugepages: none\n"
 				     "vms:\n"
 				     "  a:\n"
 				     "    kernel: k\n"
 				     "    memory: 128M\n"
-				     "    cpus: 1\n";
+				     "    cpus: 1\n"
+				     "    on_reset: exit\n";
 	static const char *const wrong[] = {
 		"links.ring.vectors",
 		"links.new.size",
@@ -299,7 +301,7 @@ static void a_wrong_descriptor_is_refused(void **state)
 	assert_fails(
 		SET_FD("vms.a.none", 0), EINVAL,
 		"vms.a: unknown key 'none'; expected one of kernel, initrd, cmdline, "
-		"memory, cpus, affinity, console, console_prefix, devices");
+		"memory, cpus, affinity, on_reset, console, console_prefix, devices");
 	assert_null(belfry_config_vm_name(*state, 0));
 }
 
@@ -441,9 +443,20 @@ static void ivshmem_keys_fit_the_source(void **state)
 		       "t.yaml:3:3: vms.a.devices.0.ivshmem: doorbell_window: only with "
 		       "link or socket; file has no doorbells");
 	assert_ivshmem(
-		*state, "link: ring, doorbell_window: true", NULL,
-		"t.yaml:3:3: vms.a.devices.0.ivshmem: doorbell_window true: not in "
-		"this version of belfry");
+		*state, "link: ring, msi: off", NULL,
+		"t.yaml:3:3: vms.a.devices.0.ivshmem: msi off: only with revision 0");
+	assert_ivshmem(
+		*state, "link: ring, use64: off", NULL,
+		"t.yaml:3:3: vms.a.devices.0.ivshmem: use64 off: only with revision "
+		"0");
+	assert_ivshmem(
+		*state, "link: ring, revision: 0, msi: off, ioeventfd: on", NULL,
+		"t.yaml:3:3: vms.a.devices.0.ivshmem: ioeventfd on: only with msi; a "
+		"ring could not be told from another otherwise");
+	assert_ivshmem(*state, "link: ring, revision: 0, msi: off, doorbell_window: on",
+		       NULL,
+		       "t.yaml:3:3: vms.a.devices.0.ivshmem: doorbell_window: only with "
+		       "msi");
 }
 
 static void an_unknown_link_gets_the_nearest_one(void **state)

@@ -25,15 +25,23 @@ static void defaults_are_printed_and_what_is_not_given_is_not(void **state)
 			    "  ring:\n"
 			    "    size: 4M\n"
 			    "    vectors: 1\n"
+			    "    hugepages: none\n"
 			    "vms:\n"
 			    "  a:\n"
 			    "    kernel: k\n"
 			    "    memory: 128M\n"
 			    "    cpus: 1\n"
+			    "    on_reset: exit\n"
 			    "    devices:\n"
 			    "      - ivshmem:\n"
 			    "          link: ring\n"
+			    "          doorbells: adaptive\n"
+			    "          doorbells_max: 16\n"
 			    "          doorbell_window: false\n"
+			    "          revision: 1\n"
+			    "          msi: true\n"
+			    "          ioeventfd: auto\n"
+			    "          use64: true\n"
 			    "      - bell: {}\n");
 }
 
@@ -46,7 +54,8 @@ static void a_descriptor_is_printed_as_a_comment(void **state)
 			    "  a:\n"
 			    "    # kernel: an open descriptor\n"
 			    "    memory: 128M\n"
-			    "    cpus: 1\n");
+			    "    cpus: 1\n"
+			    "    on_reset: exit\n");
 }
 
 /* Print, load into an empty configuration, print: the same text. */
@@ -120,7 +129,8 @@ static void text_that_yaml_would_misread_is_quoted(void **state)
 	for (size_t i = 0; i < BF_ARRAY_LEN(texts); i++) {
 		assert_works(SET("vms.a.cmdline", texts[i].value));
 		snprintf(want, sizeof(want),
-			 "vms:\n  a:\n    cmdline: %s\n    memory: 128M\n    cpus: 1\n",
+			 "vms:\n  a:\n    cmdline: %s\n    memory: 128M\n    cpus: 1\n"
+			 "    on_reset: exit\n",
 			 texts[i].printed);
 		assert_text(*state, want);
 		assert_round_trip(*state);
@@ -141,13 +151,19 @@ static void help_has_a_line_for_each_key(void **state)
 {
 	static const char *const lines[] = {
 		"links.NAME: memory that VMs of this configuration share",
-		"\n  size             size    4k..1T         4M        bytes of memory",
+		"\n  size             size    4k..1T                    4M        bytes "
+		"of memory",
 		"\nvms.NAME: a virtual machine; its devices are a list",
-		"\n  kernel           path    <= 4095 bytes  required  what to start",
-		"\n  memory           size    1M..1T         128M      bytes of RAM",
-		"\n  cpus             number  1..64          1         virtual CPUs\n",
+		"\n  kernel           path    <= 4095 bytes             required  what "
+		"to start",
+		"\n  memory           size    1M..1T                    128M      bytes "
+		"of RAM",
+		"\n  cpus             number  1..64                     1         "
+		"virtual CPUs\n",
 		"\nvms.NAME.devices.N.ivshmem: memory shared with other VMs",
-		"\n  doorbell_window  bool                   false     an address for",
+		"\n  doorbells        word    eager|adaptive|userspace  adaptive  which",
+		"\n  doorbell_window  bool                              false     BAR4 "
+		"with",
 		"\nvms.NAME.devices.N.bell: ",
 	};
 	BF_FREE char *text = NULL;

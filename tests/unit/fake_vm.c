@@ -136,10 +136,15 @@ void *bf_mem_at(struct belfry_vm *vm, uint64_t gpa, uint64_t len)
 	return NULL;
 }
 
+int bf_vm_claim_file(struct belfry_vm *vm, uint64_t dev, uint64_t ino)
+{
+	return -fake_of(vm)->claim_errno;
+}
+
 /* --- doorbells ---------------------------------------------------------------------- */
 
 static struct fake_bell *bell_find(const struct fake_vm *fake, uint64_t gpa,
-				   uint32_t value)
+				   int64_t value)
 {
 	for (unsigned int i = 0; i < fake->n_bells; i++) {
 		if (fake->bells[i].gpa == gpa && fake->bells[i].value == value)
@@ -148,7 +153,7 @@ static struct fake_bell *bell_find(const struct fake_vm *fake, uint64_t gpa,
 	return NULL;
 }
 
-int bf_vm_bind_doorbell(struct belfry_vm *vm, uint64_t gpa, uint32_t value, int fd)
+int bf_vm_bind_doorbell(struct belfry_vm *vm, uint64_t gpa, int64_t value, int fd)
 {
 	struct fake_vm *fake = fake_of(vm);
 
@@ -163,7 +168,7 @@ int bf_vm_bind_doorbell(struct belfry_vm *vm, uint64_t gpa, uint32_t value, int 
 	return 0;
 }
 
-void bf_vm_unbind_doorbell(struct belfry_vm *vm, uint64_t gpa, uint32_t value, int fd)
+void bf_vm_unbind_doorbell(struct belfry_vm *vm, uint64_t gpa, int64_t value, int fd)
 {
 	struct fake_vm *fake = fake_of(vm);
 	struct fake_bell *bell = bell_find(fake, gpa, value);
@@ -172,7 +177,7 @@ void bf_vm_unbind_doorbell(struct belfry_vm *vm, uint64_t gpa, uint32_t value, i
 	*bell = fake->bells[--fake->n_bells];
 }
 
-int fake_bell_at(const struct fake_vm *fake, uint64_t gpa, uint32_t value)
+int fake_bell_at(const struct fake_vm *fake, uint64_t gpa, int64_t value)
 {
 	const struct fake_bell *bell = bell_find(fake, gpa, value);
 
@@ -335,30 +340,32 @@ static void keep_line(void *user, enum belfry_log_level level, const char *line)
 	fake->log_lines++;
 }
 
-static void add_ram(struct belfry_vm *vm, const struct bf_span *span, char *host)
+static void set_memory(struct belfry_vm *vm, uint64_t memory)
 {
-	struct bf_region *r = &vm->ram[vm->n_ram++];
+	const struct bf_layout *layout = &vm->layout;
+	char *host = mmap(NULL, memory, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	*r = (struct bf_region){
-		.base = span->base, .size = span->size, .name = "RAM", .ram = host
-	};
-	must(bf_bus_add(&vm->mem, r, NULL) == 0, "no place for RAM");
+	must(host != MAP_FAILED, "out of memory");
+	vm->ram_map = host;
+	vm->ram_size = memory;
+	for (; layout->ram[vm->n_ram].size; vm->n_ram++) {
+		const struct bf_span *span = &layout->ram[vm->n_ram];
+
+		vm->ram[vm->n_ram] = (struct bf_region){
+			.base = span->base, .size = span->size, .name = "RAM", .ram = host
+		};
+		host += span->size;
+	}
+	vm->reserved[0] = (struct bf_region){ .base = layout->reserved[0].base,
+					      .size = layout->reserved[0].size,
+					      .name = "interrupt controller" };
 }
 
-static void add_memory(struct belfry_vm *vm, uint64_t memory)
+static void map_memory(struct belfry_vm *vm)
 {
-	const struct bf_span *ram = vm->layout.ram, *apics = &vm->layout.reserved[0];
-
-	vm->ram_size = memory;
-	vm->ram_map = mmap(NULL, memory, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	must(vm->ram_map != MAP_FAILED, "out of memory");
-	add_ram(vm, &ram[0], vm->ram_map);
-	if (ram[1].size)
-		add_ram(vm, &ram[1], (char *)vm->ram_map + ram[0].size);
-	vm->reserved[0] = (struct bf_region){ .base = apics->base,
-					      .size = apics->size,
-					      .name = "interrupt controller" };
+	for (unsigned int i = 0; i < vm->n_ram; i++)
+		must(bf_bus_add(&vm->mem, &vm->ram[i], NULL) == 0, "no place for RAM");
 	must(bf_bus_add(&vm->mem, &vm->reserved[0], NULL) == 0, "no place for APICs");
 }
 
@@ -394,7 +401,8 @@ struct fake_vm *fake_vm_create(uint64_t memory)
 	fake->vm.mem.limit = FAKE_LIMIT;
 	fake->vm.ports.limit = 1 << 16;
 	lay_out(&fake->vm.layout, memory);
-	add_memory(&fake->vm, memory);
+	set_memory(&fake->vm, memory);
+	map_memory(&fake->vm);
 	return fake;
 }
 
@@ -403,6 +411,21 @@ void fake_vm_add_pci(struct fake_vm *fake)
 	struct belfry_vm *vm = &fake->vm;
 
 	must(bf_pci_bus_create(vm, &vm->layout, &vm->pci, NULL) == 0, "no PCI bus");
+}
+
+void fake_vm_reset(struct fake_vm *fake)
+{
+	struct belfry_vm *vm = &fake->vm;
+
+	fake_interrupts(fake);
+	fake->n_bells = fake->n_gsis = 0;
+	fake->routes_changed = false;
+	bf_bus_fini(&vm->mem);
+	map_memory(vm);
+	bf_pci_bus_reset(vm->pci);
+	must(bf_pci_map_memory(vm->pci, NULL) == 0 &&
+		     bf_pci_map_registers(vm->pci, NULL) == 0,
+	     "BARs have no place after a reset");
 }
 
 void fake_vm_destroy(struct fake_vm *fake)

@@ -19,7 +19,7 @@
 
 struct fake_bell {
 	uint64_t gpa;
-	uint32_t value;
+	int64_t value; /* BF_DOORBELL_ANY, too */
 	int fd;
 };
 
@@ -38,7 +38,8 @@ struct fake_gsi {
 struct fake_vm {
 	struct belfry_vm vm; /* what vmm/bus.c needs, the layout, the PCI bus, the log */
 
-	struct fake_bell *bells; /* those bound now */
+	int claim_errno; /* what claiming a file fails with; 0: nothing */
+	struct fake_bell *bells;           /* those bound now */
 	unsigned int n_bells;
 	unsigned int bells_max; /* beyond, bells_errno */
 	int bells_errno;
@@ -81,6 +82,9 @@ void fake_vm_destroy(struct fake_vm *fake); /* its PCI bus and devices, too */
 /* Give it a PCI bus. */
 void fake_vm_add_pci(struct fake_vm *fake);
 
+/* Machine reset, as vmm/machine.c does it: what KVM has is thrown away, and made anew. */
+void fake_vm_reset(struct fake_vm *fake);
+
 /* What a vCPU does. */
 uint64_t fake_read(struct fake_vm *fake, uint64_t gpa, unsigned int len);
 void fake_write(struct fake_vm *fake, uint64_t gpa, uint64_t val, unsigned int len);
@@ -89,7 +93,7 @@ void fake_out(struct fake_vm *fake, uint16_t port, uint64_t val, unsigned int le
 
 /* The doorbell that KVM rings for @value at @gpa: its descriptor; -1 when there is none.
  */
-int fake_bell_at(const struct fake_vm *fake, uint64_t gpa, uint32_t value);
+int fake_bell_at(const struct fake_vm *fake, uint64_t gpa, int64_t value);
 
 /*
  * Deliver what has been written to attached eventfds, as irqfds do at once. Several

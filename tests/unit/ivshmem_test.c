@@ -434,8 +434,8 @@ static void a_doorbell_that_kvm_refuses_rings_by_hand(void **state)
 	assert_int_equal(bell(f, 9, 0), -1);
 	assert_string_equal(
 		f->fake->logged,
-		"ivshmem: doorbell of peer 9, vector 0: KVM: No space left on "
-		"device; it and others will be slower");
+		"ivshmem: KVM takes no more doorbells: No space left on device; the "
+		"others are rung from user space");
 	ring(f, 9, 0);
 	assert_int_equal(fake_rings(fd), 1);
 	fake_leave(f->peer, 9); /* what was not bound is not unbound */
@@ -520,6 +520,51 @@ a_vector_of_ours_that_the_device_does_not_have_is_only_a_doorbell(void **state)
 	open_vector(f, 1);
 	assert_int_equal(bell(f, OWN_ID, 2), surplus);
 	assert_int_equal(fake_attached(f->fake), 2);
+}
+
+/* --- reset ---------------------------------------------------------------------- */
+
+static void a_reset_clears_the_registers_and_keeps_position_and_memory(void **state)
+{
+	const struct fixture *f = *state;
+	char *shared = region_at(f->fake, bar_base(f->fake, 1, IVSHMEM_BAR_MEMORY))->ram;
+
+	memcpy(shared, "bell", 4);
+	put(f, IVSHMEM_INTR_MASK, 1, 4);
+	put(f, IVSHMEM_INTR_STATUS, 1, 4);
+	fake_vm_reset(f->fake);
+	registers_start_as_zero_but_for_the_position(state);
+	assert_memory_equal(shared, "bell", 4);
+	assert_ptr_equal(
+		region_at(f->fake, bar_base(f->fake, 1, IVSHMEM_BAR_MEMORY))->ram,
+		shared);
+}
+
+static void a_reset_keeps_the_peers_and_binds_their_doorbells_anew(void **state)
+{
+	const struct fixture *f = *state;
+
+	move_registers(f, 0xd0000000);
+	fake_join(f->peer, 9, 0);
+	fake_vm_reset(f->fake);
+	assert_int_equal(bar_base(f->fake, 1, IVSHMEM_BAR_REGS), 0xc0000000);
+	assert_int_equal(f->fake->n_bells, 4);
+	assert_int_equal(bell(f, 9, 0), eventfd_of(f, 9, 0));
+	assert_int_equal(bell(f, OWN_ID, 1), eventfd_of(f, OWN_ID, 1));
+	fake_leave(f->peer, 9);
+	assert_int_equal(bell(f, 9, 0), -1);
+}
+
+static void after_a_reset_our_vectors_fire_again(void **state)
+{
+	const struct fixture *f = *state;
+
+	open_vector(f, 1);
+	fake_vm_reset(f->fake);
+	assert_int_equal(fake_attached(f->fake), 0);
+	open_vector(f, 1);
+	eventfd_write(eventfd_of(f, OWN_ID, 1), 1);
+	assert_int_equal(fake_interrupts(f->fake), 1);
 }
 
 /* --- joining
@@ -700,6 +745,10 @@ int main(void)
 		ivshmem_test(a_vector_of_ours_that_comes_late_works),
 		ivshmem_test(
 			a_vector_of_ours_that_the_device_does_not_have_is_only_a_doorbell),
+
+		ivshmem_test(a_reset_clears_the_registers_and_keeps_position_and_memory),
+		ivshmem_test(a_reset_keeps_the_peers_and_binds_their_doorbells_anew),
+		ivshmem_test(after_a_reset_our_vectors_fire_again),
 
 		ivshmem_test(the_server_is_given_five_seconds_for_the_vectors_we_want),
 		ivshmem_test(without_a_number_of_vectors_there_is_one),

@@ -18,6 +18,9 @@
 static inline struct bf_ivshmem_conf conf_empty(void)
 {
 	return (struct bf_ivshmem_conf){
+		.msi = true,
+		.use64 = true,
+		.revision = 1,
 		.link.fd = -1, .socket.fd = -1, .shm.fd = -1, .file.fd = -1
 	};
 }

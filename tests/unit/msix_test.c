@@ -45,6 +45,11 @@ static void card_config_written(struct bf_pci_dev *pci, unsigned int off,
 	bf_msix_config_written(msix_of(pci));
 }
 
+static void card_reset(struct bf_pci_dev *pci)
+{
+	bf_msix_reset(msix_of(pci));
+}
+
 static void card_destroy(struct bf_pci_dev *pci)
 {
 	struct card *card = BF_CONTAINER_OF(pci, struct card, pci);
@@ -59,6 +64,7 @@ static const struct bf_pci_ops card_ops = {
 	.read = card_read,
 	.write = card_write,
 	.config_written = card_config_written,
+	.reset = card_reset,
 	.destroy = card_destroy,
 };
 
@@ -655,6 +661,44 @@ static void an_irqfd_that_is_busy_leaves_the_event_pending(void **state)
 	assert_int_equal(pending(f), 0);
 }
 
+/* --- reset -------------------------------------------------------------------------- */
+
+static void after_a_reset_all_is_off_and_masked_and_nothing_pending(void **state)
+{
+	const struct fixture *f = *state;
+
+	program(f, 0);
+	program(f, 1);
+	enable(f);
+	set_masked(f, 1, true);
+	event(f, 1);
+	fake_vm_reset(f->fake);
+	assert_int_equal(bf_pci_get16(&f->card->pci, FLAGS), FEW - 1);
+	for (unsigned int i = 0; i < FEW; i++) {
+		assert_int_equal(get(f, entry(i), 8), 0);
+		assert_int_equal(get(f, entry(i) + 8, 8), 1ULL << 32);
+	}
+	assert_int_equal(pending(f), 0);
+	enable(f);
+	assert_int_equal(fake_attached(f->fake), 0);
+}
+
+static void after_a_reset_vectors_work_as_before(void **state)
+{
+	const struct fixture *f = *state;
+
+	program(f, 0);
+	enable(f);
+	fake_vm_reset(f->fake);
+	event(f, 0); /* in its new life, and early */
+	program(f, 0);
+	enable(f);
+	assert_int_equal(fake_interrupts(f->fake), 1);
+	event(f, 0);
+	assert_int_equal(fake_interrupts(f->fake), 2);
+	assert_int_equal(f->fake->last.data, data(0));
+}
+
 #define msix_test(f) cmocka_unit_test_setup_teardown(f, make, unmake)
 
 int main(void)
@@ -696,6 +740,9 @@ int main(void)
 		msix_test(without_a_gsi_the_event_waits_and_the_log_says_so_once),
 		msix_test(a_refused_commit_attaches_nothing_and_the_next_one_heals),
 		msix_test(an_irqfd_that_is_busy_leaves_the_event_pending),
+
+		msix_test(after_a_reset_all_is_off_and_masked_and_nothing_pending),
+		msix_test(after_a_reset_vectors_work_as_before),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

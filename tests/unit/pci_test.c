@@ -28,6 +28,7 @@ struct card {
 	uint64_t left, arrived; /* where REGS was, and is now */
 	unsigned int leaves, arrivals;
 	unsigned int config_off, config_len, config_writes;
+	unsigned int resets;
 	unsigned int *destroyed;
 };
 
@@ -88,6 +89,11 @@ static void card_config_written(struct bf_pci_dev *pci, unsigned int off,
 	card->config_writes++;
 }
 
+static void card_reset(struct bf_pci_dev *pci)
+{
+	to_card(pci)->resets++;
+}
+
 static void card_destroy(struct bf_pci_dev *pci)
 {
 	struct card *card = to_card(pci);
@@ -104,6 +110,7 @@ static const struct bf_pci_ops card_ops = {
 	.bar_leaves = card_leaves,
 	.bar_arrived = card_arrived,
 	.config_written = card_config_written,
+	.reset = card_reset,
 	.destroy = card_destroy,
 };
 
@@ -122,9 +129,10 @@ static struct card *card_new(struct fake_vm *fake)
 
 	assert_non_null(card);
 	bf_pci_init(&card->pci, &fake->vm, &card_ops, &card_ident);
-	bf_pci_add_registers(&card->pci, REGS, "regs", REGS_SIZE);
-	bf_pci_add_registers(&card->pci, TABLE, "table", TABLE_SIZE);
-	bf_pci_add_memory(&card->pci, MEM, "shared", calloc(1, SHARED), SHARED);
+	bf_pci_add_registers(&card->pci, REGS, "regs", REGS_SIZE, BF_PCI_BELOW_4G);
+	bf_pci_add_registers(&card->pci, TABLE, "table", TABLE_SIZE, BF_PCI_BELOW_4G);
+	bf_pci_add_memory(&card->pci, MEM, "shared", calloc(1, SHARED), SHARED,
+			  BF_PCI_ANYWHERE);
 	return card;
 }
 
@@ -486,7 +494,7 @@ static void a_device_without_handlers_reads_as_ones(void **state)
 	const struct fixture *f = *state;
 
 	bf_pci_init(&dev, &f->fake->vm, &no_ops, &card_ident);
-	bf_pci_add_registers(&dev, REGS, "nothing", REGS_SIZE);
+	bf_pci_add_registers(&dev, REGS, "nothing", REGS_SIZE, BF_PCI_BELOW_4G);
 	assert_works(bf_pci_bus_add(f->bus, &dev, &err));
 	bf_pci_config_write(f->bus, 2, BAR(REGS), 0xd0000000, 4);
 	fake_write(f->fake, 0xd0000000, 1, 4);
@@ -572,7 +580,7 @@ static void a_bar_of_4_gib_and_more_tells_its_size_in_the_high_half(void **state
 	const struct fixture *f = *state;
 
 	bf_pci_init(&dev, &f->fake->vm, &no_ops, &card_ident);
-	bf_pci_add_memory(&dev, MEM, "large", &dev, 16ULL << 30);
+	bf_pci_add_memory(&dev, MEM, "large", &dev, 16ULL << 30, BF_PCI_ANYWHERE);
 	assert_works(bf_pci_bus_add(f->bus, &dev, &err));
 	bf_pci_config_write(f->bus, 2, BAR(MEM), UINT32_MAX, 4);
 	bf_pci_config_write(f->bus, 2, BAR(MEM) + 4, UINT32_MAX, 4);
@@ -765,6 +773,37 @@ static void a_bar_that_cannot_be_mapped_waits_for_a_better_address(void **state)
 	assert_true(answers(f, REGS, 0xc0000000));
 }
 
+/* --- reset -------------------------------------------------------------------------- */
+
+static void a_reset_puts_everything_back_where_it_was(void **state)
+{
+	const struct fixture *f = *state;
+	uint8_t before[256];
+
+	memcpy(before, f->card->pci.config, sizeof(before));
+	for (unsigned int off = 0; off < 256; off += 4)
+		if (off != PCI_COMMAND)
+			put(f, off, 0xdfffffff);
+	bf_pci_config_write(f->bus, 1, PCI_COMMAND, PCI_COMMAND_MASTER, 2);
+	fake_vm_reset(f->fake);
+	assert_memory_equal(f->card->pci.config, before, sizeof(before));
+	assert_true(answers(f, REGS, 0xc0000000));
+	assert_true(answers(f, TABLE, 0xc0001000));
+	assert_int_equal(base_of(f, MEM), 0x100000000);
+	assert_int_equal(f->card->resets, 1);
+	assert_int_equal(f->card->arrived, 0xc0000000);
+}
+
+/* What KVM had is gone already: there is nothing to leave. */
+static void a_reset_tells_no_bar_to_leave(void **state)
+{
+	const struct fixture *f = *state;
+
+	fake_vm_reset(f->fake);
+	assert_int_equal(f->card->leaves, 0);
+	assert_int_equal(f->card->arrivals, 2);
+}
+
 #define pci_test(f) cmocka_unit_test_setup_teardown(f, make, unmake)
 
 int main(void)
@@ -812,6 +851,9 @@ int main(void)
 		pci_test(decoding_on_maps_bars_where_they_were_put_meanwhile),
 		pci_test(bars_may_trade_places_while_decoding_is_off),
 		pci_test(a_bar_that_cannot_be_mapped_waits_for_a_better_address),
+
+		pci_test(a_reset_puts_everything_back_where_it_was),
+		pci_test(a_reset_tells_no_bar_to_leave),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* devices/ivshmem_memory.h - the memory behind an ivshmem device: opened, sized, mapped */
+#ifndef BF_IVSHMEM_MEMORY_H
+#define BF_IVSHMEM_MEMORY_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct belfry_vm;
+struct bf_ivshmem_conf;
+
+struct bf_ivshmem_memory {
+	int fd;    /* of plain memory; -1: a server's, which its peer object owns */
+	void *map; /* NULL: none */
+	uint64_t size;
+};
+
+/* Map the memory that a server gave us as @fd (borrowed), all of it. */
+int bf_ivshmem_memory_adopt(struct bf_ivshmem_memory *memory, struct belfry_vm *vm, int fd,
+			    struct belfry_error *err);
+
+/*
+ * Open or make, and map, what `shm` or `file` names. What was made is removed again when
+ * that fails.
+ * Return: 0; -EINVAL for a size that does not fit; -EBUSY when another device of @vm has
+ * it; another negative errno.
+ */
+int bf_ivshmem_memory_open(struct bf_ivshmem_memory *memory, struct belfry_vm *vm,
+			   const struct bf_ivshmem_conf *conf, struct belfry_error *err);
+
+void bf_ivshmem_memory_close(struct bf_ivshmem_memory *memory);
+
+#endif
