@@ -90,14 +90,50 @@ static int result_status(const char *name, const struct belfry_result *result)
 	}
 }
 
+/* The peers that user space has rung: those that KVM rings are not seen. */
+static void print_peers(struct belfry_vm *vm, const char *name, unsigned int device)
+{
+	const int n = belfry_vm_peers(vm, device, NULL, 0);
+	struct belfry_peer_stats *peers = n > 0 ? calloc(n, sizeof(*peers)) : NULL;
+
+	for (int i = 0; peers && i < belfry_vm_peers(vm, device, peers, n) && i < n; i++)
+		if (peers[i].slow_rings)
+			cli_say("%s: device %u: peer %u: %llu rings by user space", name,
+				device, peers[i].id,
+				(unsigned long long)peers[i].slow_rings);
+	free(peers);
+}
+
+static void print_device(struct belfry_vm *vm, const char *name, unsigned int device,
+			 const struct belfry_ivshmem_stats *stats)
+{
+	cli_say("%s: device %u: id %u of %u peers; rings by user space %llu, ignored "
+		"%llu, "
+		"promotions %llu, refusals %llu; events while masked %llu; server lost "
+		"%llu, "
+		"back %llu",
+		name, device, stats->id, stats->peers,
+		(unsigned long long)stats->slow_rings,
+		(unsigned long long)stats->ignored_rings,
+		(unsigned long long)stats->promotions,
+		(unsigned long long)stats->refusals,
+		(unsigned long long)stats->waiting_events,
+		(unsigned long long)stats->servers_lost,
+		(unsigned long long)stats->reconnects);
+	print_peers(vm, name, device);
+}
+
 static void print_stats(struct belfry_vm *vm, const char *name)
 {
+	struct belfry_ivshmem_stats device = { .size = sizeof(device) };
 	struct belfry_stats stats = { .size = sizeof(stats) };
 
 	if (belfry_vm_stats(vm, &stats) == 0)
 		cli_say("%s: %llu exits to user space, %llu of them doorbells", name,
 			(unsigned long long)stats.exits,
 			(unsigned long long)stats.doorbell_exits);
+	for (unsigned int i = 0; belfry_vm_ivshmem_stats(vm, i, &device) == 0; i++)
+		print_device(vm, name, i, &device);
 }
 
 static int wait_vm(struct run *run, struct belfry_vm *vm, const char *name)

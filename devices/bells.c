@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * devices/bells.c - the doorbells that a device offers its guest, and which of them KVM rings
+ * devices/bells.c - the doorbells that a device offers its guest, and which of them KVM
+ * rings
  *
  * Theory of operation
  *
@@ -16,16 +17,16 @@
  * PROMOTE_AFTER times takes the place of another.
  *
  * Nobody sees the rings that KVM takes, so there is no telling which of the bound ones is
- * the least used. The list is a clock: a hand goes round, and evicts the first one without
- * credit. One that comes back after an eviction earns credit, which the hand takes away as
- * it passes. A hot doorbell is thus evicted less and less often. Promotions cost tens of
- * microseconds, for KVM waits until no vCPU looks at the old list; at most PROMOTE_BURST
- * in a row and one every PROMOTE_NS take place, whatever the guest does.
+ * the least used. The list is a clock: a hand goes round, and evicts the first one
+ * without credit. One that comes back after an eviction earns credit, which the hand
+ * takes away as it passes. A hot doorbell is thus evicted less and less often. Promotions
+ * cost tens of microseconds, for KVM waits until no vCPU looks at the old list; at most
+ * PROMOTE_BURST in a row and one every PROMOTE_NS take place, whatever the guest does.
  *
- * The window gives every (peer, vector) an address of its own: peer << shift | vector << 2.
- * KVM finds an address by binary search, so all are bound. They match a store of any width
- * and value, which spares Intel's KVM from decoding the instruction (KVM_CAP_IOEVENTFD_ANY_
- * LENGTH, api.rst 4.59).
+ * The window gives every (peer, vector) an address of its own: peer << shift | vector
+ * << 2. KVM finds an address by binary search, so all are bound. They match a store of
+ * any width and value, which spares Intel's KVM from decoding the instruction
+ * (KVM_CAP_IOEVENTFD_ANY_ LENGTH, api.rst 4.59).
  *
  * Whatever KVM refuses - no room, no memory - is counted, and rung from here.
  */
@@ -81,7 +82,8 @@ static uint32_t value_of(uint16_t id, unsigned int vector)
 	return (uint32_t)id << 16 | vector;
 }
 
-static struct bell *bell_at(const struct bf_bells *bells, uint16_t id, unsigned int vector)
+static struct bell *bell_at(const struct bf_bells *bells, uint16_t id,
+			    unsigned int vector)
 {
 	struct peer *p = bells->peers[id];
 
@@ -99,7 +101,8 @@ static void refused(struct bf_bells *bells, int e)
 {
 	if (bells->stats.refused++ == 0)
 		bf_log(bf_vm_log(bells->vm), BELFRY_LOG_WARNING,
-		       "ivshmem: KVM takes no more doorbells: %s; the others are rung from "
+		       "ivshmem: KVM takes no more doorbells: %s; the others are rung "
+		       "from "
 		       "user space",
 		       strerrordesc_np(-e));
 }
@@ -206,8 +209,9 @@ static bool take_token(struct bf_bells *bells)
 	const uint64_t earned = (now - bells->refilled) / PROMOTE_NS;
 
 	if (earned > 0) {
-		bells->tokens = earned < PROMOTE_BURST - bells->tokens ? bells->tokens + earned
-								       : PROMOTE_BURST;
+		bells->tokens = earned < PROMOTE_BURST - bells->tokens
+					? bells->tokens + earned
+					: PROMOTE_BURST;
 		bells->refilled = now;
 	}
 	if (bells->tokens == 0)
@@ -224,7 +228,8 @@ static void promote(struct bf_bells *bells, struct bell *bell, uint32_t value)
 	if (bell->was_evicted && bell->credit < CREDIT_MAX)
 		bell->credit++;
 	bell->was_evicted = false;
-	clock_set(bells, full(bells) ? clock_evict(bells) : bells->n_bound++, bell, value);
+	clock_set(bells, full(bells) ? clock_evict(bells) : bells->n_bound++, bell,
+		  value);
 	bells->stats.promotions++;
 }
 
@@ -314,7 +319,8 @@ int bf_bells_find(const struct bf_bells *bells, uint16_t peer, unsigned int vect
 
 /* Call @fn for every doorbell there is. */
 static void for_each(struct bf_bells *bells,
-		     void (*fn)(struct bf_bells *bells, struct bell *bell, uint32_t value))
+		     void (*fn)(struct bf_bells *bells, struct bell *bell,
+				uint32_t value))
 {
 	for (unsigned int id = 0; id < bells->end; id++) {
 		struct peer *p = bells->peers[id];
@@ -374,7 +380,7 @@ const struct bf_bells_stats *bf_bells_stats(const struct bf_bells *bells)
 	return &bells->stats;
 }
 
-unsigned int bf_bells_peers(const struct bf_bells *bells, struct bf_bells_peer *out,
+unsigned int bf_bells_peers(const struct bf_bells *bells, struct belfry_peer_stats *out,
 			    unsigned int max)
 {
 	unsigned int n = 0;
@@ -385,7 +391,9 @@ unsigned int bf_bells_peers(const struct bf_bells *bells, struct bf_bells_peer *
 		if (!p)
 			continue;
 		if (n < max)
-			out[n] = (struct bf_bells_peer){ .id = id, .vectors = p->n, .slow = p->slow };
+			out[n] = (struct belfry_peer_stats){ .id = id,
+							     .vectors = p->n,
+							     .slow_rings = p->slow };
 		n++;
 	}
 	return n;

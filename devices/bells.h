@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * devices/bells.h - the doorbells that a device offers its guest, and which of them KVM rings
+ * devices/bells.h - the doorbells that a device offers its guest, and which of them KVM
+ * rings
  *
  * All calls want the VM's lock.
  */
@@ -10,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct belfry_peer_stats;
 struct belfry_vm;
 struct bf_bells;
 
@@ -40,7 +42,8 @@ struct bf_bells *bf_bells_create(struct belfry_vm *vm, const struct bf_bells_con
 /* After KVM's VM is gone; NULL is fine. */
 void bf_bells_destroy(struct bf_bells *bells);
 
-/* Peer @peer has @fd (borrowed until bf_bells_remove()) as @vector. Return: 0; -ENOMEM. */
+/* Peer @peer has @fd (borrowed until bf_bells_remove()) as @vector. Return: 0; -ENOMEM.
+ */
 int bf_bells_add(struct bf_bells *bells, uint16_t peer, unsigned int vector, int fd);
 
 /* The peer is gone, and so will its descriptors be. */
@@ -67,13 +70,7 @@ const struct bf_bells_stats *bf_bells_stats(const struct bf_bells *bells);
  * The peers there are, and how often user space has rung each. Writes at most @max.
  * Return: how many there are.
  */
-struct bf_bells_peer {
-	uint16_t id;
-	unsigned int vectors;
-	uint64_t slow;
-};
-
-unsigned int bf_bells_peers(const struct bf_bells *bells, struct bf_bells_peer *out,
+unsigned int bf_bells_peers(const struct bf_bells *bells, struct belfry_peer_stats *out,
 			    unsigned int max);
 
 #endif

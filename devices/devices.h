@@ -9,6 +9,7 @@
 
 struct bf_key;
 struct belfry_vm;
+struct bf_pci_dev;
 
 /* A kind of PCI device that a VM's `devices` list may name. */
 struct bf_device_ops {
@@ -29,6 +30,14 @@ struct bf_device_ops {
 	 */
 	int (*create)(struct belfry_vm *vm, const void *conf, struct belfry_error *err);
 };
+
+/*
+ * What belfry_vm_ivshmem_stats() and belfry_vm_peers() tell. The VM's lock is held.
+ * Return: 0, or the number of peers; -ENOENT when @dev is no ivshmem device.
+ */
+int bf_ivshmem_stats(struct bf_pci_dev *dev, struct belfry_ivshmem_stats *out);
+int bf_ivshmem_peers(struct bf_pci_dev *dev, struct belfry_peer_stats *out,
+		     unsigned int max);
 
 /* Every kind, ended by NULL. */
 extern const struct bf_device_ops *const bf_devices[];

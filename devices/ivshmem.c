@@ -10,8 +10,9 @@
  *    which KVM recognises by its value. Our own eventfds are what others ring: MSI-X
  *    vectors (msix.c).
  *
- * The doorbells move with BAR0. What KVM has not taken - one that is not bound, an unknown
- * peer, another width - arrives at write_regs(), which rings by hand or ignores it.
+ * The doorbells move with BAR0. What KVM has not taken - one that is not bound, an
+ * unknown peer, another width - arrives at write_regs(), which rings by hand or ignores
+ * it.
  *
  * Revision 0, without MSI-X, has one level-triggered interrupt: a ring sets IntrStatus,
  * and the line is up while IntrStatus & IntrMask is not 0. Nothing in KVM can set a
@@ -62,7 +63,9 @@ struct ivshmem {
 
 	uint32_t intr_mask;
 	uint32_t intr_status;
-	bool line;                /* INTx: its level */
+	bool line; /* INTx: its level */
+	uint64_t servers_lost;
+	uint64_t reconnects;
 	struct intx_source *intx; /* revision 0 without MSI-X: one per vector */
 };
 
@@ -162,6 +165,9 @@ static void on_server_lost(void *owner, const struct belfry_error *why)
 {
 	struct ivshmem *iv = owner;
 
+	bf_vm_lock(iv->pci.vm);
+	iv->servers_lost++;
+	bf_vm_unlock(iv->pci.vm);
 	bf_log(bf_vm_log(iv->pci.vm), BELFRY_LOG_WARNING,
 	       "ivshmem: server lost: %s; known peers stay", why->msg);
 }
@@ -230,8 +236,8 @@ static void write_window(struct ivshmem *iv, uint64_t off)
 }
 
 /*
- * The specification has 32-bit accesses only. Others do what they do on QEMU: a narrow one
- * reaches the register it starts in, whole; 64 bits are two registers; what is not
+ * The specification has 32-bit accesses only. Others do what they do on QEMU: a narrow
+ * one reaches the register it starts in, whole; 64 bits are two registers; what is not
  * aligned reads 0 and is ignored.
  */
 static uint64_t ivshmem_read(struct bf_pci_dev *pci, unsigned int bar, uint64_t off,
@@ -329,6 +335,40 @@ static const struct bf_pci_ops pci_ops = {
 	.destroy = ivshmem_destroy,
 };
 
+/* --- statistics --- */
+
+int bf_ivshmem_stats(struct bf_pci_dev *dev, struct belfry_ivshmem_stats *out)
+{
+	struct ivshmem *iv = to_ivshmem(dev);
+	const struct bf_bells_stats *bells;
+
+	if (dev->ops != &pci_ops)
+		return -ENOENT;
+	out->waiting_events = iv->msix.waited;
+	out->servers_lost = iv->servers_lost;
+	out->reconnects = iv->reconnects;
+	if (!iv->bells)
+		return 0;
+	bells = bf_bells_stats(iv->bells);
+	out->slow_rings = bells->slow;
+	out->ignored_rings = bells->ignored;
+	out->promotions = bells->promotions;
+	out->refusals = bells->refused;
+	out->peers = bf_bells_peers(iv->bells, NULL, 0);
+	out->id = bf_peer_id(iv->peer);
+	return 0;
+}
+
+int bf_ivshmem_peers(struct bf_pci_dev *dev, struct belfry_peer_stats *out,
+		     unsigned int max)
+{
+	struct ivshmem *iv = to_ivshmem(dev);
+
+	if (dev->ops != &pci_ops)
+		return -ENOENT;
+	return iv->bells ? bf_bells_peers(iv->bells, out, max) : 0;
+}
+
 /* --- making one --- */
 
 /* How many bits hold a vector's number. */
@@ -357,7 +397,8 @@ static int add_interrupts(struct ivshmem *iv, const struct bf_ivshmem_conf *conf
 			  struct belfry_error *err)
 {
 	if (conf->msi)
-		return bf_msix_init(&iv->msix, &iv->pci, IVSHMEM_BAR_MSIX, iv->vectors, err);
+		return bf_msix_init(&iv->msix, &iv->pci, IVSHMEM_BAR_MSIX, iv->vectors,
+				    err);
 	iv->intx = calloc(iv->vectors, sizeof(*iv->intx));
 	if (!iv->intx)
 		return bf_err_sys(err, ENOMEM, "%u vectors", iv->vectors);
@@ -393,7 +434,8 @@ static int add_doorbells(struct ivshmem *iv, const struct bf_ivshmem_conf *conf,
 }
 
 /* Connect to the server. Return: a socket (returns); a negative errno. */
-static int connect_server(const struct bf_file *where, bool is_link, struct belfry_error *err)
+static int connect_server(const struct bf_file *where, bool is_link,
+			  struct belfry_error *err)
 {
 	int fd;
 
@@ -417,8 +459,8 @@ static int join(struct ivshmem *iv, const struct bf_ivshmem_conf *conf,
 	    (e = add_doorbells(iv, conf, err)) < 0 ||
 	    (e = sock = connect_server(where, is_link, err)) < 0)
 		return e;
-	e = bf_peer_create(&iv->peer, iv->loop, sock, iv->vectors, HANDSHAKE_NS, &peer_ops,
-			   iv, bf_vm_log(vm), err);
+	e = bf_peer_create(&iv->peer, iv->loop, sock, iv->vectors, HANDSHAKE_NS,
+			   &peer_ops, iv, bf_vm_log(vm), err);
 	if (e < 0)
 		return where->path ? bf_err_wrap(err, e, "%s", where->path) : e;
 	for (unsigned int i = 0; i < iv->vectors; i++) {
@@ -442,7 +484,8 @@ static int fill(struct ivshmem *iv, const struct bf_ivshmem_conf *conf,
 	if (e < 0)
 		return e;
 	bf_pci_add_memory(&iv->pci, IVSHMEM_BAR_MEMORY, "ivshmem memory", iv->memory.map,
-			  iv->memory.size, conf->use64 ? BF_PCI_ANYWHERE : BF_PCI_BELOW_4G);
+			  iv->memory.size,
+			  conf->use64 ? BF_PCI_ANYWHERE : BF_PCI_BELOW_4G);
 	return bf_pci_bus_add(bf_vm_pci(iv->pci.vm), &iv->pci, err);
 }
 

@@ -111,8 +111,9 @@ static int validate_doorbell(const struct bf_ivshmem_conf *conf, const char *sou
 		return bf_err(err, EINVAL,
 			      "size: only with shm or file; a %s brings its own", source);
 	if (!conf->msi && conf->ioeventfd == BF_IOEVENTFD_ON)
-		return bf_err(err, EINVAL, "ioeventfd on: only with msi; a ring could not be "
-					   "told from another otherwise");
+		return bf_err(err, EINVAL,
+			      "ioeventfd on: only with msi; a ring could not be "
+			      "told from another otherwise");
 	if (!conf->msi && conf->doorbell_window)
 		return bf_err(err, EINVAL, "doorbell_window: only with msi");
 	return 0;

@@ -62,8 +62,8 @@ static int map_memory(struct bf_ivshmem_memory *memory, struct belfry_vm *vm, in
 	return 0;
 }
 
-int bf_ivshmem_memory_adopt(struct bf_ivshmem_memory *memory, struct belfry_vm *vm, int fd,
-			    struct belfry_error *err)
+int bf_ivshmem_memory_adopt(struct bf_ivshmem_memory *memory, struct belfry_vm *vm,
+			    int fd, struct belfry_error *err)
 {
 	*memory = (struct bf_ivshmem_memory){ .fd = -1 };
 	return map_memory(memory, vm, fd, 0, err);
@@ -102,8 +102,7 @@ static int use_memory(struct bf_ivshmem_memory *memory, struct belfry_vm *vm,
 	const bool by_name = conf->shm.fd < 0 && conf->file.fd < 0;
 	int e;
 
-	if (by_name && is_empty(memory->fd) &&
-	    ftruncate(memory->fd, conf->size) < 0)
+	if (by_name && is_empty(memory->fd) && ftruncate(memory->fd, conf->size) < 0)
 		e = bf_err_sys(err, errno, "size %" PRIu64, (uint64_t)conf->size);
 	else
 		e = map_memory(memory, vm, memory->fd, conf->size, err);

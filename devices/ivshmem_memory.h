@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* devices/ivshmem_memory.h - the memory behind an ivshmem device: opened, sized, mapped */
+/* devices/ivshmem_memory.h - the memory behind an ivshmem device: opened, sized, mapped
+ */
 #ifndef BF_IVSHMEM_MEMORY_H
 #define BF_IVSHMEM_MEMORY_H
 
@@ -17,8 +18,8 @@ struct bf_ivshmem_memory {
 };
 
 /* Map the memory that a server gave us as @fd (borrowed), all of it. */
-int bf_ivshmem_memory_adopt(struct bf_ivshmem_memory *memory, struct belfry_vm *vm, int fd,
-			    struct belfry_error *err);
+int bf_ivshmem_memory_adopt(struct bf_ivshmem_memory *memory, struct belfry_vm *vm,
+			    int fd, struct belfry_error *err);
 
 /*
  * Open or make, and map, what `shm` or `file` names. What was made is removed again when

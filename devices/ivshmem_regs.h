@@ -34,8 +34,8 @@
 #define IVSHMEM_MAX_ID 0xffff
 
 /*
- * The doorbell window, opt-in, in BAR 4 (64-bit): a 4-byte place for each peer and vector.
- * A store of any width and value to IVSHMEM_WINDOW_OFF() rings it; reads are 0. A
+ * The doorbell window, opt-in, in BAR 4 (64-bit): a 4-byte place for each peer and
+ * vector. A store of any width and value to IVSHMEM_WINDOW_OFF() rings it; reads are 0. A
  * vendor-specific PCI capability with this signature says that it is there, and how many
  * bits of the offset are the vector's. Specification: ivshmem-doorbell-window(7).
  */

@@ -84,15 +84,18 @@ static void vector_route(struct bf_msix *msix, unsigned int index)
 static void vector_attach(struct bf_msix *msix, unsigned int index)
 {
 	struct bf_msix_vector *v = &msix->vectors[index];
+	bool waited;
 	int e;
 
 	if (v->attached || v->gsi < 0)
 		return;
+	waited = poll(&(struct pollfd){ .fd = v->eventfd, .events = POLLIN }, 1, 0) > 0;
 	e = bf_irq_attach(msix->dev->vm, v->gsi, v->eventfd);
 	if (e < 0)
 		complain(msix, index, "irqfd", e);
 	else
 		v->attached = true;
+	msix->waited += v->attached && waited;
 }
 
 /* Bring KVM into line with vectors @first to @last. */
@@ -214,7 +217,8 @@ static void declare(struct bf_msix *msix)
 {
 	struct bf_pci_dev *dev = msix->dev;
 
-	bf_pci_add_registers(dev, msix->bar, "MSI-X table", bar_size(msix->n, msix->pba), BF_PCI_BELOW_4G);
+	bf_pci_add_registers(dev, msix->bar, "MSI-X table", bar_size(msix->n, msix->pba),
+			     BF_PCI_BELOW_4G);
 	bf_pci_add_capability(dev, BF_MSIX_CAP, PCI_CAP_ID_MSIX);
 	bf_pci_put16(dev->config, BF_MSIX_CAP + PCI_MSIX_FLAGS, msix->n - 1);
 	bf_pci_put32(dev->config, BF_MSIX_CAP + PCI_MSIX_TABLE, msix->bar);

@@ -27,6 +27,7 @@ struct bf_msix {
 	bool enabled;    /* by the guest, in Message Control */
 	bool all_masked; /* Function Mask */
 	bool warned;
+	uint64_t waited; /* vectors that had been rung when they were attached */
 	struct bf_msix_vector *vectors;
 };
 

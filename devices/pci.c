@@ -156,7 +156,7 @@ static void bar_update(struct bf_pci_bar *bar, bool low_half)
 /* --- configuration space --------------------------------------------------------------
  */
 
-static struct bf_pci_dev *bus_dev(struct bf_pci_bus *bus, unsigned int slot)
+struct bf_pci_dev *bf_pci_bus_device(struct bf_pci_bus *bus, unsigned int slot)
 {
 	return slot < BF_PCI_SLOTS ? bus->slots[slot] : NULL;
 }
@@ -169,7 +169,7 @@ static bool access_ok(unsigned int off, unsigned int len)
 uint32_t bf_pci_config_read(struct bf_pci_bus *bus, unsigned int slot, unsigned int off,
 			    unsigned int len)
 {
-	const struct bf_pci_dev *dev = bus_dev(bus, slot);
+	const struct bf_pci_dev *dev = bf_pci_bus_device(bus, slot);
 	uint32_t val = 0;
 
 	if (!dev)
@@ -195,7 +195,7 @@ static void config_update_bars(struct bf_pci_dev *dev, unsigned int off, unsigne
 void bf_pci_config_write(struct bf_pci_bus *bus, unsigned int slot, unsigned int off,
 			 uint32_t val, unsigned int len)
 {
-	struct bf_pci_dev *dev = bus_dev(bus, slot);
+	struct bf_pci_dev *dev = bf_pci_bus_device(bus, slot);
 	bool was_decoding;
 
 	if (!dev || !access_ok(off, len))
@@ -319,7 +319,8 @@ int bf_pci_bus_add(struct bf_pci_bus *bus, struct bf_pci_dev *dev,
 /* Give a BAR the next multiple of its size, at least a page, and map it. */
 static int place(struct bf_pci_bus *bus, struct bf_pci_bar *bar, struct belfry_error *err)
 {
-	const struct bf_span *window = bar->is_64 ? &bus->layout->mmio64 : &bus->layout->mmio32;
+	const struct bf_span *window =
+		bar->is_64 ? &bus->layout->mmio64 : &bus->layout->mmio32;
 	uint64_t *next = bar->is_64 ? &bus->next64 : &bus->next32;
 	const uint64_t align = bar->region.size < PAGE ? PAGE : bar->region.size;
 	const uint64_t end = window->base + window->size;
@@ -330,9 +331,11 @@ static int place(struct bf_pci_bus *bus, struct bf_pci_bar *bar, struct belfry_e
 	addr &= ~(align - 1);
 	if (addr >= end || align > end - addr)
 		return bf_err(err, ENOSPC,
-			      "%s of 0x%" PRIx64 " bytes does not fit into the window at 0x%" PRIx64
+			      "%s of 0x%" PRIx64
+			      " bytes does not fit into the window at 0x%" PRIx64
 			      ", 0x%" PRIx64 " bytes, behind the other BARs",
-			      bar->region.name, bar->region.size, window->base, window->size);
+			      bar->region.name, bar->region.size, window->base,
+			      window->size);
 	*next = addr + align;
 	bar_put(bar, addr);
 	return bar_map(bar, addr, err);

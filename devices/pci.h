@@ -74,6 +74,9 @@ int bf_pci_bus_create(struct belfry_vm *vm, const struct bf_layout *layout,
  */
 void bf_pci_bus_destroy(struct bf_pci_bus *bus);
 
+/* The device in @slot; NULL when there is none. */
+struct bf_pci_dev *bf_pci_bus_device(struct bf_pci_bus *bus, unsigned int slot);
+
 /* Machine reset: every device as it was made, its BARs mapped nowhere. */
 void bf_pci_bus_reset(struct bf_pci_bus *bus);
 

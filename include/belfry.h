@@ -339,6 +339,51 @@ struct belfry_stats {
  */
 BELFRY_API int belfry_vm_stats(struct belfry_vm *vm, struct belfry_stats *stats);
 
+/* What has happened to one ivshmem device. Rings that stay in the kernel are not seen. */
+struct belfry_ivshmem_stats {
+	size_t size; /* set by the caller to sizeof(struct belfry_ivshmem_stats) */
+	uint64_t slow_rings;    /* rung by user space */
+	uint64_t ignored_rings; /* for a peer or vector that is not there */
+	uint64_t promotions; /* doorbells given a place in KVM because they were rung */
+	uint64_t refusals;   /* doorbells that KVM had no room for */
+	uint64_t waiting_events; /* vectors that had been rung while they were masked */
+	uint64_t servers_lost;
+	uint64_t reconnects;
+	uint32_t peers; /* on the link now, this one included */
+	uint32_t id;    /* this one's: IVPosition */
+};
+
+/**
+ * belfry_vm_ivshmem_stats - what has happened to an ivshmem device
+ * @index: which one: 0 for the first of the VM's `devices`
+ * @stats: filled on success
+ *
+ * Any thread.
+ *
+ * Return: 0; -ENOENT when there are not so many; -EINVAL when @stats->size is too small.
+ */
+BELFRY_API int belfry_vm_ivshmem_stats(struct belfry_vm *vm, unsigned int index,
+				       struct belfry_ivshmem_stats *stats);
+
+struct belfry_peer_stats {
+	uint32_t id;
+	uint32_t vectors;
+	uint64_t slow_rings; /* rung by user space */
+};
+
+/**
+ * belfry_vm_peers - who is on the link of an ivshmem device, this one included
+ * @index: which device: 0 for the first of the VM's `devices`
+ * @peers: filled with at most @max entries, by rising ID; may be NULL when @max is 0
+ *
+ * Any thread.
+ *
+ * Return: how many peers there are, which may be more than @max; -ENOENT when there is no
+ * such device; -EINVAL for a NULL @peers.
+ */
+BELFRY_API int belfry_vm_peers(struct belfry_vm *vm, unsigned int index,
+			       struct belfry_peer_stats *peers, unsigned int max);
+
 /**
  * belfry_vm_destroy - stop the VM if it runs, and free everything; NULL is fine
  *

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "devices/devices.h"
+#include "devices/pci.h"
 #include "vmm/machine.h"
 
 #define NS_PER_S 1000000000ULL
@@ -103,6 +105,45 @@ int belfry_vm_stats(struct belfry_vm *vm, struct belfry_stats *stats)
 	stats->doorbell_exits =
 		atomic_load_explicit(&vm->doorbell_exits, memory_order_relaxed);
 	return 0;
+}
+
+/* The device behind @index of the VM's `devices`: slot 0 is the host bridge. */
+static struct bf_pci_dev *device_at(struct belfry_vm *vm, unsigned int index)
+{
+	return index < BF_PCI_SLOTS - 1 ? bf_pci_bus_device(vm->pci, index + 1) : NULL;
+}
+
+int belfry_vm_ivshmem_stats(struct belfry_vm *vm, unsigned int index,
+			    struct belfry_ivshmem_stats *stats)
+{
+	struct bf_pci_dev *dev;
+	size_t size;
+	int e;
+
+	if (!vm || !stats || stats->size < sizeof(*stats))
+		return -EINVAL;
+	size = stats->size;
+	*stats = (struct belfry_ivshmem_stats){ .size = size };
+	bf_vm_lock(vm);
+	dev = device_at(vm, index);
+	e = dev ? bf_ivshmem_stats(dev, stats) : -ENOENT;
+	bf_vm_unlock(vm);
+	return e;
+}
+
+int belfry_vm_peers(struct belfry_vm *vm, unsigned int index,
+		    struct belfry_peer_stats *peers, unsigned int max)
+{
+	struct bf_pci_dev *dev;
+	int n;
+
+	if (!vm || (!peers && max))
+		return -EINVAL;
+	bf_vm_lock(vm);
+	dev = device_at(vm, index);
+	n = dev ? bf_ivshmem_peers(dev, peers, max) : -ENOENT;
+	bf_vm_unlock(vm);
+	return n;
 }
 
 void belfry_vm_destroy(struct belfry_vm *vm)

@@ -21,8 +21,8 @@ enum bf_hugepages {
 struct bf_link_conf {
 	char *name;
 	char *where;
-	uint64_t size;    /* bytes of shared memory */
-	uint64_t vectors; /* of each peer */
+	uint64_t size;      /* bytes of shared memory */
+	uint64_t vectors;   /* of each peer */
 	uint64_t hugepages; /* enum bf_hugepages */
 };
 

@@ -128,8 +128,8 @@ int bf_irq_attach(struct belfry_vm *vm, int gsi, int fd);
 void bf_irq_detach(struct belfry_vm *vm, int gsi, int fd);
 
 /*
- * Raise or lower an interrupt line of the architecture's interrupt controller. Devices may
- * share one, below BF_LINES_MAX: it is up while any of them has raised it.
+ * Raise or lower an interrupt line of the architecture's interrupt controller. Devices
+ * may share one, below BF_LINES_MAX: it is up while any of them has raised it.
  */
 #define BF_LINES_MAX 64
 void bf_irq_line(struct belfry_vm *vm, unsigned int line, bool level);
