@@ -332,6 +332,75 @@ static void two_vms_in_one_process_ring_each_other(void **state)
 	belfry_config_destroy(cfg);
 }
 
+/* The pair with the doorbells' policy of ping set; run to its end. */
+static void run_pair(const char *policy, struct belfry_ivshmem_stats *stats,
+		     struct belfry_peer_stats *peers, int *n)
+{
+	struct belfry_config *cfg = config(pair_yaml);
+	struct belfry_vm *ping, *pong;
+	struct belfry_links *links;
+	struct belfry_error err;
+
+	set_guest(cfg, "vms.ping.kernel", "pingpong");
+	set_guest(cfg, "vms.pong.kernel", "pingpong");
+	set(cfg, "vms.ping.devices.0.ivshmem.doorbells", policy);
+	assert_int_equal(belfry_links_create(cfg, &links, &err), 0);
+	assert_int_equal(belfry_links_join(links, cfg, "ping", &err), 0);
+	assert_int_equal(belfry_links_join(links, cfg, "pong", &err), 0);
+	assert_int_equal(belfry_links_start(links, &err), 0);
+	ping = start(cfg, "ping");
+	pong = start(cfg, "pong");
+	*n = belfry_vm_peers(ping, 0, peers, 2);
+	wait_for(ping);
+	assert_int_equal(belfry_vm_ivshmem_stats(ping, 0, stats), 0);
+	belfry_vm_peers(ping, 0, peers, 2);
+	belfry_vm_destroy(ping);
+	belfry_vm_destroy(pong);
+	belfry_links_destroy(links);
+	belfry_config_destroy(cfg);
+}
+
+static void rings_that_user_space_sees_are_counted_by_peer(void **state)
+{
+	struct belfry_ivshmem_stats stats = { .size = sizeof(stats) };
+	struct belfry_peer_stats peers[2] = { { 0 } };
+	int n;
+
+	run_pair("userspace", &stats, peers, &n);
+	assert_int_equal(n, 2);
+	assert_int_equal(peers[0].id, 0);
+	assert_int_equal(peers[0].vectors, 2);
+	assert_int_equal(peers[0].slow_rings, 0); /* itself */
+	assert_true(peers[1].slow_rings >= 400);  /* two modes of 200 rounds */
+	assert_int_equal(stats.slow_rings, peers[1].slow_rings);
+	assert_int_equal(stats.ignored_rings, 0);
+	assert_int_equal(stats.promotions, 0);
+}
+
+static void rings_that_kvm_takes_are_not_seen(void **state)
+{
+	struct belfry_ivshmem_stats stats = { .size = sizeof(stats) };
+	struct belfry_peer_stats peers[2] = { { 0 } };
+	int n;
+
+	run_pair("eager", &stats, peers, &n);
+	assert_int_equal(stats.slow_rings, 0);
+	assert_int_equal(peers[1].slow_rings, 0);
+}
+
+static void a_vm_without_devices_has_no_statistics_of_them(void **state)
+{
+	struct belfry_config *cfg = one_vm("hello", "");
+	struct belfry_vm *vm = create(cfg, "vm");
+	struct belfry_ivshmem_stats stats = { .size = sizeof(stats) };
+
+	assert_int_equal(belfry_vm_ivshmem_stats(vm, 0, &stats), -ENOENT);
+	assert_int_equal(belfry_vm_peers(vm, 0, NULL, 0), -ENOENT);
+	assert_int_equal(belfry_vm_peers(vm, 0, NULL, 1), -EINVAL);
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+}
+
 static void joining_a_link_ends_with_its_start(void **state)
 {
 	struct belfry_config *cfg = config(pair_yaml);
@@ -436,6 +505,9 @@ int main(void)
 		cmocka_unit_test(a_console_nobody_reads_does_not_keep_a_vm_from_stopping),
 		cmocka_unit_test(the_console_gets_every_byte),
 		cmocka_unit_test(two_vms_in_one_process_ring_each_other),
+		cmocka_unit_test(rings_that_user_space_sees_are_counted_by_peer),
+		cmocka_unit_test(rings_that_kvm_takes_are_not_seen),
+		cmocka_unit_test(a_vm_without_devices_has_no_statistics_of_them),
 		cmocka_unit_test(joining_a_link_ends_with_its_start),
 		cmocka_unit_test(a_vm_whose_link_nobody_hosts_is_refused),
 		cmocka_unit_test(a_thousand_vms_leave_no_descriptor_behind),
