@@ -68,6 +68,8 @@ unsigned int bf_arch_intx_line(unsigned int slot);
 /* The fixed devices: PCI host bridge access, serial port, ways to end. */
 int bf_arch_platform_create(struct belfry_vm *vm, struct bf_platform **out,
 			    struct belfry_error *err);
+/* The console had no room, and has some again. */
+void bf_arch_console_drained(struct bf_platform *platform);
 void bf_arch_platform_destroy(struct bf_platform *platform);
 
 /* Features, topology, model-specific registers of vCPU @id. */

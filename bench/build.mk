@@ -8,3 +8,7 @@ floor-prog-y += bench/floor_load.o
 programs-y += firstline
 firstline-prog-y :=
 firstline-prog-y += bench/firstline.o
+
+programs-y += crowd
+crowd-prog-y :=
+crowd-prog-y += bench/crowd.o

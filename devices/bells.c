@@ -24,9 +24,9 @@
  * PROMOTE_BURST in a row and one every PROMOTE_NS take place, whatever the guest does.
  *
  * The window gives every (peer, vector) an address of its own: peer << shift | vector
- * << 2. KVM finds an address by binary search, so all are bound. They match a store of
- * any width and value, which spares Intel's KVM from decoding the instruction
- * (KVM_CAP_IOEVENTFD_ANY_ LENGTH, api.rst 4.59).
+ * << 2. KVM finds an address by binary search, so all are bound, unless the policy is
+ * "userspace". They match a store of any width and value, which spares Intel's KVM from
+ * decoding the instruction (KVM_CAP_IOEVENTFD_ANY_LENGTH, api.rst 4.59).
  *
  * Whatever KVM refuses - no room, no memory - is counted, and rung from here.
  */
@@ -51,6 +51,7 @@ struct bell {
 	bool in_window;   /* at its own address */
 	uint8_t misses;   /* rung from here since it was last bound */
 	uint8_t credit;   /* how often the hand passes it by */
+	bool listed;      /* in the clock, though KVM may have refused it */
 	bool was_evicted; /* and has not come back yet */
 };
 
@@ -133,11 +134,18 @@ static uint64_t window_address(const struct bf_bells *bells, uint32_t value)
 	       (value & 0xffff) * 4;
 }
 
+/* A peer may have vectors that are too high for the window: their place is another's. */
+static bool has_place(const struct bf_bells *bells, uint32_t value)
+{
+	return (value & 0xffff) * 4 < 1U << bells->conf.shift;
+}
+
 static void window_bind(struct bf_bells *bells, struct bell *bell, uint32_t value)
 {
 	int e;
 
-	if (!bells->window_arrived || bell->in_window)
+	if (!bells->window_arrived || bell->in_window || !has_place(bells, value) ||
+	    bells->conf.policy == BF_BELLS_USERSPACE)
 		return;
 	e = bf_vm_bind_doorbell(bells->vm, window_address(bells, value), BF_DOORBELL_ANY,
 				bell->fd);
@@ -165,6 +173,7 @@ static void clock_set(struct bf_bells *bells, unsigned int place, struct bell *b
 		      uint32_t value)
 {
 	bells->bound[place] = value;
+	bell->listed = true;
 	bind(bells, bell, value);
 }
 
@@ -191,6 +200,7 @@ static unsigned int clock_evict(struct bf_bells *bells)
 		bell->credit--;
 	}
 	bell->was_evicted = true;
+	bell->listed = false;
 	unbind(bells, bell, bells->bound[bells->hand]);
 	return bells->hand++;
 }
@@ -246,7 +256,7 @@ void bf_bells_ring(struct bf_bells *bells, uint16_t peer, unsigned int vector)
 	eventfd_write(bell->fd, 1); /* a full counter: rings coalesce */
 	bells->stats.slow++;
 	bells->peers[peer]->slow++;
-	if (bells->conf.policy != BF_BELLS_ADAPTIVE || bell->bound)
+	if (bells->conf.policy != BF_BELLS_ADAPTIVE || bell->listed)
 		return;
 	if (bell->misses < PROMOTE_AFTER)
 		bell->misses++;

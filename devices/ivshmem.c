@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
+#include "arch/arch.h"
 #include "base/loop.h"
 #include "base/own.h"
 #include "devices/bells.h"
@@ -76,12 +77,17 @@ static struct ivshmem *to_ivshmem(struct bf_pci_dev *pci)
 
 /* --- INTx, revision 0 --- */
 
+/* PCI Local Bus 3.0, 6.2.2 and 6.2.3: Interrupt Disable, and the Interrupt Status bit. */
 static void update_line(struct ivshmem *iv)
 {
-	const bool level = iv->intx && (iv->intr_status & iv->intr_mask) != 0;
+	uint8_t *status = &iv->pci.config[PCI_STATUS];
+	const bool wants = iv->intx && (iv->intr_status & iv->intr_mask) != 0;
+	const bool level = wants && !(bf_pci_get16(&iv->pci, PCI_COMMAND) &
+				      PCI_COMMAND_INTX_DISABLE);
 
+	*status = (*status & ~PCI_STATUS_INTERRUPT) | (wants ? PCI_STATUS_INTERRUPT : 0);
 	if (level != iv->line)
-		bf_irq_line(iv->pci.vm, iv->pci.config[PCI_INTERRUPT_LINE], level);
+		bf_irq_line(iv->pci.vm, bf_arch_intx_line(iv->pci.slot), level);
 	iv->line = level;
 }
 
@@ -297,6 +303,7 @@ static void ivshmem_config_written(struct bf_pci_dev *pci, unsigned int off,
 				   unsigned int len)
 {
 	bf_msix_config_written(&to_ivshmem(pci)->msix);
+	update_line(to_ivshmem(pci));
 }
 
 /* Position, peers and memory stay; the bells are bound again when BAR0 is mapped. */
@@ -305,7 +312,8 @@ static void ivshmem_reset(struct bf_pci_dev *pci)
 	struct ivshmem *iv = to_ivshmem(pci);
 
 	iv->intr_mask = iv->intr_status = 0;
-	iv->line = false;
+	iv->line = false; /* with all of the interrupt controller */
+	update_line(iv);
 	bf_msix_reset(&iv->msix);
 	if (iv->bells)
 		bf_bells_forget(iv->bells);

@@ -116,14 +116,20 @@ static void transmit(struct bf_serial *port, uint8_t byte)
 		receive(port, byte);
 	else
 		bf_console_put(port->vm, byte);
+	port->thr_empty_pending = bf_console_ready(port->vm);
+}
+
+void bf_serial_console_drained(struct bf_serial *port)
+{
 	port->thr_empty_pending = true;
+	update_line(port);
 }
 
 static void write_ier(struct bf_serial *port, uint8_t val)
 {
 	/* switched on with an empty transmitter, the interrupt comes at once */
 	if (val & UART_IER_THRI && !(port->ier & UART_IER_THRI))
-		port->thr_empty_pending = true;
+		port->thr_empty_pending = bf_console_ready(port->vm);
 	port->ier = val & 0x0f;
 }
 

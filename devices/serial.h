@@ -20,6 +20,9 @@ struct bf_serial {
 	unsigned int rx_len;
 };
 
+/* The console has room again. */
+void bf_serial_console_drained(struct bf_serial *port);
+
 /* Registers 0..7, one byte each; wider accesses are the caller's to split. */
 uint8_t bf_serial_read(struct bf_serial *port, unsigned int reg);
 void bf_serial_write(struct bf_serial *port, unsigned int reg, uint8_t val);

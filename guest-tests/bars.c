@@ -3,16 +3,19 @@
  *
  * options: ecam=ADDRESS  where PCI configuration space is mapped; 0: nowhere
  *          strict=0      for machines that let a BAR cover anything
+ *          window=1      the device has a doorbell window, a BAR like the others
  */
 #include "guest-tests/guest.h"
 #include "guest-tests/lib/x86_64.h"
 #include "guest-tests/own_bell.h"
+#include "guest-tests/window.h"
 
 #define FREE_32       0xf1000000 /* nothing is here in any machine we know */
 #define MANY          50
 #define CPUID_ADDRESS 0x80000008
 
 static struct ivshmem iv;
+static struct window window;
 static uint32_t id;
 static bool strict;
 
@@ -47,13 +50,21 @@ static volatile uint64_t *memory_now(void)
 	return map(pci_bar_get(iv.dev, IVSHMEM_BAR_MEMORY), iv.size);
 }
 
-/* Registers and doorbell answer, the table is in force, the memory is the same. */
+static volatile uint32_t *window_now(void)
+{
+	map(pci_bar_get(iv.dev, window.bar), window.size);
+	window.base = (volatile uint8_t *)pci_bar_get(iv.dev, window.bar);
+	return window_place(&window, id, 0);
+}
+
+/* All ways to ring ring, the table is in force, the memory is the same. */
 static bool all_work(void)
 {
 	volatile uint64_t *memory = memory_now();
 
 	return own_bell_works(regs_now(), id) && memory[0] == 0x1111 &&
-	       memory[iv.size / 8 - 1] == 0x2222;
+	       memory[iv.size / 8 - 1] == 0x2222 &&
+	       (!window.base || own_bell_rings(window_now(), 0));
 }
 
 /* ---- moves that are allowed ---- */
@@ -101,15 +112,52 @@ static uint64_t far_away(void)
 	return 1ULL << ((bits > 47 ? 47 : bits) - 1);
 }
 
+static bool is_64(unsigned int bar)
+{
+	return pci_read(iv.dev, PCI_BAR(bar), 4) & PCI_BAR_64;
+}
+
 static void memory_moves(void)
 {
-	uint64_t old = pci_bar_get(iv.dev, IVSHMEM_BAR_MEMORY), place = far_away();
+	uint64_t old = pci_bar_get(iv.dev, IVSHMEM_BAR_MEMORY);
+	uint64_t place = is_64(IVSHMEM_BAR_MEMORY) ? far_away() : FREE_32;
+	volatile uint64_t *there;
 
 	pci_bar_set(iv.dev, IVSHMEM_BAR_MEMORY, place);
+	there = map(place, iv.size);
 	check_eq(pci_bar_get(iv.dev, IVSHMEM_BAR_MEMORY), place, "BAR 2 goes far away");
-	check(all_work(), "the memory is there");
+	check(there[0] == 0x1111 && all_work(), "the memory is there");
 	pci_bar_set(iv.dev, IVSHMEM_BAR_MEMORY, old);
 	check(all_work(), "BAR 2 comes back");
+}
+
+static void window_moves_to(uint64_t place, const char *where)
+{
+	uint64_t old = pci_bar_get(iv.dev, window.bar);
+	volatile uint32_t *here = window_now(), *there;
+
+	pci_bar_set(iv.dev, window.bar, place);
+	check_eq(pci_bar_get(iv.dev, window.bar), place, "BAR %u goes %s", window.bar,
+		 where);
+	there = window_now();
+	check(own_bell_rings(there, 0), "its places ring there");
+	check_eq(*here, ~0u, "nothing answers at the old place");
+	check_eq(own_bell_count(here, 0), 0, "no doorbell is left there");
+	pci_bar_set(iv.dev, window.bar, old);
+	check(all_work(), "BAR %u comes back", window.bar);
+	check_eq(own_bell_count(there, 0), 0, "no doorbell is left where it was");
+}
+
+static void window_can_be_hidden(void)
+{
+	uint16_t command = pci_read(iv.dev, PCI_COMMAND, 2);
+	uint64_t hidden;
+
+	pci_write(iv.dev, PCI_COMMAND, command & ~PCI_COMMAND_MEMORY, 2);
+	hidden = own_bell_count(window_now(), 0);
+	pci_write(iv.dev, PCI_COMMAND, command, 2);
+	check_eq(hidden, 0, "without memory decoding the window rings nobody");
+	check(all_work(), "and rings again with it");
 }
 
 static void two_change_places(void)
@@ -176,7 +224,7 @@ static void ends_of_the_address_space(void)
 	unsigned int bit;
 	bool works = true;
 
-	for (bit = 40; bit < 64; bit++) {
+	for (bit = is_64(IVSHMEM_BAR_MEMORY) ? 40 : 24; bit < 64; bit++) {
 		at = (1ULL << bit) - iv.size;
 		pci_bar_set(iv.dev, IVSHMEM_BAR_MEMORY, at);
 		pci_bar_set(iv.dev, IVSHMEM_BAR_MEMORY, old);
@@ -187,7 +235,9 @@ static void ends_of_the_address_space(void)
 	pci_bar_set(iv.dev, IVSHMEM_BAR_REGS, 0xffffff00);
 	pci_bar_set(iv.dev, IVSHMEM_BAR_REGS, old);
 	check(all_work(), "BAR 0 comes back from the last bytes below 4 GiB");
-	refuses(IVSHMEM_BAR_MEMORY, 1ULL << 62, "addresses that the CPU does not have");
+	if (is_64(IVSHMEM_BAR_MEMORY))
+		refuses(IVSHMEM_BAR_MEMORY, 1ULL << 62,
+			"addresses that the CPU does not have");
 }
 
 static void covers_ram_when_switched_on(void)
@@ -210,6 +260,8 @@ void guest_main(void)
 	watchdog(30, "the BARs' checks");
 	strict = arg_u64("strict", 1);
 	ivshmem_open(&iv);
+	if (arg_u64("window", 0) && !window_open(&window, iv.dev))
+		guest_fail("there is no doorbell window");
 	id = ivshmem_id(&iv);
 	own_bell_open(&iv);
 	fill_victim();
@@ -220,11 +272,18 @@ void guest_main(void)
 	registers_move();
 	table_moves();
 	memory_moves();
+	if (window.base) {
+		window_moves_to(far_away(), "far away");
+		window_moves_to(FREE_32, "below 4 GiB");
+		window_can_be_hidden();
+	}
 	two_change_places();
 	many_moves();
 	refuses_all(IVSHMEM_BAR_REGS, IVSHMEM_BAR_MSIX);
 	refuses_all(IVSHMEM_BAR_MSIX, IVSHMEM_BAR_REGS);
 	refuses_all(IVSHMEM_BAR_MEMORY, IVSHMEM_BAR_REGS);
+	if (window.base)
+		refuses_all(window.bar, IVSHMEM_BAR_REGS);
 	ends_of_the_address_space();
 	covers_ram_when_switched_on();
 	check_end();

@@ -17,18 +17,23 @@ guests-$(IS_x86_64) += memory
 guests-$(IS_x86_64) += reboot
 guests-$(IS_x86_64) += sweep
 guests-$(IS_x86_64) += bars
+guests-$(IS_x86_64) += window
+guests-$(IS_x86_64) += bells
 guests-$(IS_x86_64) += widths
 guests-$(IS_x86_64) += spare
 guests-$(IS_x86_64) += config_space
+guests-$(IS_x86_64) += crowd
 machine-guest-y := guest-tests/machine_irqs.o
 
 guest-lib-y :=
+guest-lib-y += guest-tests/lib/access.o
 guest-lib-y += guest-tests/lib/apic.o
 guest-lib-y += guest-tests/lib/args.o
 guest-lib-y += guest-tests/lib/check.o
 guest-lib-y += guest-tests/lib/cksum.o
 guest-lib-y += guest-tests/lib/clock.o
 guest-lib-y += guest-tests/lib/console.o
+guest-lib-y += guest-tests/lib/intx.o
 guest-lib-y += guest-tests/lib/ivshmem.o
 guest-lib-y += guest-tests/lib/link.o
 guest-lib-y += guest-tests/lib/map.o
@@ -43,6 +48,7 @@ guest-lib-y += guest-tests/lib/smp_trampoline_x86_64.o
 guest-lib-y += guest-tests/lib/start.o
 guest-lib-y += guest-tests/lib/string.o
 guest-lib-y += guest-tests/lib/traps_x86_64.o
+guest-lib-y += guest-tests/lib/window.o
 
 # General registers only: where KVM emulates ring 0, it knows no others. No sanitizers.
 GUEST_WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef

@@ -8,6 +8,7 @@
  * KVM that has to emulate ring 0.
  *
  * Interrupts do one thing: they add 1 to irq_count[vector]. Programs watch the counters.
+ * One of them, IRQ_HOOKED, can do more: irq_hook().
  */
 #ifndef GUEST_H
 #define GUEST_H
@@ -76,7 +77,14 @@ extern volatile uint64_t irq_count[IRQ_VECTORS];
 void irq_on(void);      /* switch the local APIC on; once, before any interrupt */
 uint32_t apic_id(void); /* of the vCPU that asks */
 void ioapic_route(unsigned int pin, uint8_t vector); /* edge, to the first vCPU */
+void ioapic_route_level(unsigned int pin, uint8_t vector); /* as PCI's INTx has it */
 void ioapic_mask(unsigned int pin);
+
+/*
+ * Have each interrupt IRQ_HOOKED call @hook, in ring 0 before its EOI: a line that is
+ * level-triggered interrupts again at once unless somebody lowers it there. Keep it short.
+ */
+void irq_hook(void (*hook)(void));
 
 /* Wait for a counter to leave @seen. There is no limit but the watchdog's. */
 static inline void spin_while(volatile uint64_t *counter, uint64_t seen)
@@ -96,6 +104,10 @@ void watchdog(unsigned int seconds, const char *waiting_for);
 
 /* Make @size bytes at @gpa usable. All below 4 GiB already are. */
 volatile void *map(uint64_t gpa, uint64_t size);
+
+/* One access of 1, 2, 4 or 8 bytes, aligned or not */
+uint64_t read_width(const volatile void *at, unsigned int width);
+void write_width(volatile void *at, unsigned int width, uint64_t value);
 
 void *memcpy(void *to, const void *from, size_t size);
 void *memset(void *at, int byte, size_t size);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* guest-tests/ivshmem.h - the first ivshmem device, opened */
+/* guest-tests/ivshmem.h - ivshmem devices, opened */
 #ifndef GUEST_IVSHMEM_H
 #define GUEST_IVSHMEM_H
 
@@ -15,8 +15,15 @@ struct ivshmem {
 	struct msix msix;
 };
 
-void ivshmem_open(struct ivshmem *iv); /* or end the guest */
+void ivshmem_open(struct ivshmem *iv); /* the first one; or end the guest */
+bool ivshmem_open_after(struct ivshmem *iv, const struct ivshmem *before);
 uint32_t ivshmem_id(const struct ivshmem *iv);
 void ivshmem_ring(const struct ivshmem *iv, uint32_t peer, uint32_t vector);
+
+/*
+ * Revision 0 without MSI-X: let each ring add 1 to irq_count[@irq], by INTx. One device
+ * at a time can be had that way.
+ */
+void ivshmem_open_intx(const struct ivshmem *iv, unsigned int irq);
 
 #endif

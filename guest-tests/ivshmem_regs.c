@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* guest-tests/ivshmem_regs.c - test: an ivshmem device as its specification has it
  *
- * options: expect=plain|doorbell size=SIZE vectors=N id=ID (not checked if absent)
+ * options: expect=plain|doorbell|intx size=SIZE vectors=N id=ID (not checked if absent)
+ *          revision=0 use64=0  as the device's keys of these names
+ *          window=1            there is a doorbell window, too
  */
 #include "guest-tests/guest.h"
 #include "guest-tests/ivshmem.h"
@@ -18,13 +20,18 @@ static volatile uint32_t *reg_at(const struct ivshmem *iv, unsigned int off)
 
 static void identity_is_right(uint32_t dev)
 {
+	uint32_t revision = arg_u64("revision", IVSHMEM_REVISION);
+
 	check_eq(pci_read(dev, PCI_SUBSYSTEM_VENDOR, 2), IVSHMEM_SUBSYSTEM_VENDOR_ID,
 		 "subsystem vendor");
 	check_eq(pci_read(dev, PCI_SUBSYSTEM_ID, 2), IVSHMEM_SUBSYSTEM_ID, "subsystem");
 	check_eq(pci_read(dev, PCI_CLASS, 2), IVSHMEM_CLASS, "class: RAM");
-	check_eq(pci_read(dev, PCI_REVISION, 1), IVSHMEM_REVISION, "revision");
+	check_eq(pci_read(dev, PCI_REVISION, 1), revision, "revision");
 	check_eq(pci_read(dev, PCI_HEADER_TYPE, 1), 0, "header type");
-	check_eq(pci_read(dev, PCI_INTERRUPT_PIN, 1), 0, "no interrupt pin");
+	if (revision == 0)
+		check_eq(pci_read(dev, PCI_INTERRUPT_PIN, 1), 1, "interrupt pin INTA");
+	else
+		check_eq(pci_read(dev, PCI_INTERRUPT_PIN, 1), 0, "no interrupt pin");
 	pci_write(dev, PCI_VENDOR_ID, 0, 4);
 	check_eq(pci_read(dev, PCI_VENDOR_ID, 4),
 		 (uint32_t)IVSHMEM_DEVICE_ID << 16 | IVSHMEM_VENDOR_ID,
@@ -40,6 +47,16 @@ static uint64_t msix_bar_size(unsigned int vectors, uint32_t pba)
 	return size;
 }
 
+/* How many bits the numbers of @vectors vectors take. */
+static unsigned int window_bits(unsigned int vectors)
+{
+	unsigned int bits = 0;
+
+	while (1u << bits < vectors)
+		bits++;
+	return bits;
+}
+
 static void bar_is(uint32_t dev, unsigned int bar, uint64_t size, uint32_t flags)
 {
 	uint64_t found = pci_bar_size(dev, bar);
@@ -53,16 +70,29 @@ static void bar_is(uint32_t dev, unsigned int bar, uint64_t size, uint32_t flags
 	      "BAR %u: at a multiple of its size", bar);
 }
 
+/* BAR 4 is the window's, and of 64 bits, if the device has one. */
+static void last_bars_are_right(const struct ivshmem *iv, unsigned int vectors)
+{
+	if (arg_u64("window", 0)) {
+		bar_is(iv->dev, IVSHMEM_BAR_WINDOW,
+		       IVSHMEM_WINDOW_OFF(IVSHMEM_MAX_ID + 1, 0, window_bits(vectors)),
+		       PCI_BAR_64);
+		return;
+	}
+	check_eq(pci_bar_size(iv->dev, 4), 0, "no BAR 4");
+	check_eq(pci_bar_size(iv->dev, 5), 0, "no BAR 5");
+}
+
 static void bars_are_right(const struct ivshmem *iv, unsigned int vectors)
 {
 	uint32_t pba = vectors > 128 ? vectors * 16 : IVSHMEM_MSIX_PBA;
+	uint32_t width = arg_u64("use64", 1) ? PCI_BAR_64 : 0;
 
 	bar_is(iv->dev, IVSHMEM_BAR_REGS, IVSHMEM_REGS_SIZE, 0);
 	bar_is(iv->dev, IVSHMEM_BAR_MSIX, vectors ? msix_bar_size(vectors, pba) : 0, 0);
 	bar_is(iv->dev, IVSHMEM_BAR_MEMORY, arg_u64("size", iv->size),
-	       PCI_BAR_64 | PCI_BAR_PREFETCH);
-	check_eq(pci_bar_size(iv->dev, 4), 0, "no BAR 4");
-	check_eq(pci_bar_size(iv->dev, 5), 0, "no BAR 5");
+	       width | PCI_BAR_PREFETCH);
+	last_bars_are_right(iv, vectors);
 }
 
 static void msix_is_right(const struct ivshmem *iv, unsigned int vectors)
@@ -74,7 +104,12 @@ static void msix_is_right(const struct ivshmem *iv, unsigned int vectors)
 	check_eq(iv->msix.cap, IVSHMEM_MSIX_CAP, "its capability's place");
 	check_eq(pci_read(iv->dev, PCI_CAPABILITIES, 1), IVSHMEM_MSIX_CAP,
 		 "it is the first");
-	check_eq(pci_read(iv->dev, iv->msix.cap + 1, 1), 0, "and the last capability");
+	if (arg_u64("window", 0))
+		check_eq(pci_read(iv->dev, iv->msix.cap + 1, 1), IVSHMEM_WINDOW_CAP,
+			 "and the window's is the second");
+	else
+		check_eq(pci_read(iv->dev, iv->msix.cap + 1, 1), 0,
+			 "and the last capability");
 	check_eq(iv->msix.vectors, vectors, "as many vectors as configured");
 	check_eq(pci_read(iv->dev, iv->msix.cap + 2, 2), vectors - 1, "off, not masked");
 	check_eq(pci_read(iv->dev, iv->msix.cap + 4, 4),
@@ -188,15 +223,15 @@ static void position_survives_a_move(struct ivshmem *iv)
 
 void guest_main(void)
 {
-	bool plain = arg_is("expect", "plain");
-	unsigned int vectors = plain ? NO_VECTORS : arg_u64("vectors", 1);
+	bool none = arg_is("expect", "plain") || arg_is("expect", "intx");
+	unsigned int vectors = none ? NO_VECTORS : arg_u64("vectors", 1);
 	struct ivshmem iv;
 
 	watchdog(20, "the registers' checks");
 	ivshmem_open(&iv);
 	identity_is_right(iv.dev);
 	bars_are_right(&iv, vectors);
-	if (plain) {
+	if (none) {
 		check(!(pci_read(iv.dev, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST) &&
 			      pci_read(iv.dev, PCI_CAPABILITIES, 1) == 0,
 		      "no capabilities");

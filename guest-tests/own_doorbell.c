@@ -2,6 +2,7 @@
 /* guest-tests/own_doorbell.c - a guest rings itself: one interrupt a ring, and how soon
  *
  * options: rounds=10000 warmup=1000
+ *          window=1  by the doorbell window
  */
 #include "guest-tests/guest.h"
 #include "guest-tests/link.h"
@@ -13,13 +14,14 @@
 static void ring_myself(struct link *link, uint32_t rounds)
 {
 	volatile uint64_t *bells = &irq_count[LINK_IRQ];
-	uint32_t bell = link_bell(link->id), i;
+	struct link_bell bell = link_bell(link, link->id);
 	uint64_t from, seen;
+	uint32_t i;
 
 	for (i = 0; i < rounds; i++) {
 		seen = *bells;
 		from = tsc();
-		*link->doorbell = bell;
+		*bell.at = bell.value;
 		spin_while(bells, seen);
 		samples[i] = tsc() - from;
 	}
@@ -35,6 +37,8 @@ void guest_main(void)
 		guest_fail("rounds and warmup: at most %u, at least one round",
 			   MAX_SAMPLES);
 	link_open(&link);
+	if (arg_u64("window", 0))
+		link_use_window(&link);
 	watchdog(20, "own doorbell");
 	check_eq(irq_count[LINK_IRQ], 0, "no interrupt before the first ring");
 	ring_myself(&link, warmup);

@@ -21,14 +21,17 @@
 #define PCI_INTERRUPT_LINE   0x3c
 #define PCI_INTERRUPT_PIN    0x3d
 
-#define PCI_COMMAND_MEMORY  0x2
-#define PCI_COMMAND_MASTER  0x4
-#define PCI_STATUS_CAP_LIST 0x10
-#define PCI_BAR_IO          0x1
-#define PCI_BAR_64          0x4
-#define PCI_BAR_PREFETCH    0x8
-#define PCI_BAR_FLAGS       0xf
+#define PCI_COMMAND_MEMORY   0x2
+#define PCI_COMMAND_MASTER   0x4
+#define PCI_COMMAND_INTX_OFF 0x400
+#define PCI_STATUS_INTX      0x8
+#define PCI_STATUS_CAP_LIST  0x10
+#define PCI_BAR_IO           0x1
+#define PCI_BAR_64           0x4
+#define PCI_BAR_PREFETCH     0x8
+#define PCI_BAR_FLAGS        0xf
 
+#define PCI_CAP_VENDOR          0x09
 #define PCI_CAP_MSIX            0x11
 #define PCI_MSIX_CONTROL        2
 #define PCI_MSIX_ENABLE         0x8000
@@ -37,11 +40,14 @@
 
 /* A function is known by its address in the form that port 0xcf8 takes. */
 uint32_t pci_find(uint16_t vendor, uint16_t device); /* the first one, or 0 */
+uint32_t pci_find_after(uint32_t dev, uint16_t vendor, uint16_t device);
 uint32_t pci_address(unsigned int slot, unsigned int function);
+unsigned int pci_slot(uint32_t dev);
 
 uint32_t pci_read(uint32_t dev, unsigned int reg, unsigned int bytes);
 void pci_write(uint32_t dev, unsigned int reg, uint32_t value, unsigned int bytes);
-uint8_t pci_capability(uint32_t dev, uint8_t id); /* its place, or 0 */
+uint8_t pci_capability(uint32_t dev, uint8_t id); /* the first one's place, or 0 */
+uint8_t pci_capability_after(uint32_t dev, uint8_t cap, uint8_t id);
 
 /*
  * Where the BAR is (placing it first if nobody has), mapped, with memory decoding on.

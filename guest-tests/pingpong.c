@@ -12,6 +12,7 @@
  * options of role a: mode=spin|halt|poll|all rounds=20000 poll_rounds=200000 warmup=1000,
  *                    seconds=5, after which a measurement is content with what it has
  * options of both:   limit=10, the seconds to wait for the other guest to come
+ *                    window=1, to ring by the doorbell window
  */
 #include "guest-tests/guest.h"
 #include "guest-tests/link.h"
@@ -50,13 +51,12 @@ static void wait_for_bell(enum mode mode, uint64_t seen)
 static uint64_t lead_bells(struct game *game, enum mode mode, uint64_t rounds,
 			   uint64_t deadline)
 {
-	volatile uint32_t *doorbell = game->link.doorbell;
-	uint32_t bell = game->pair.bell;
+	struct link_bell bell = game->pair.bell;
 	uint64_t from, to = 0, i;
 
 	for (i = 0; i < rounds && to < deadline; i++) {
 		from = tsc();
-		*doorbell = bell;
+		*bell.at = bell.value;
 		wait_for_bell(mode, game->bells++);
 		to = tsc();
 		samples[i] = to - from;
@@ -87,14 +87,13 @@ static uint64_t lead_polls(struct game *game, uint64_t first, uint64_t rounds,
 static void answer_bells(struct game *game, enum mode mode)
 {
 	volatile uint64_t *stop = &game->pair.words[WORD_STOP];
-	volatile uint32_t *doorbell = game->link.doorbell;
-	uint32_t bell = game->pair.bell;
+	struct link_bell bell = game->pair.bell;
 
 	for (;;) {
 		wait_for_bell(mode, game->bells++);
 		if (*stop == (uint64_t)mode + 1)
 			return;
-		*doorbell = bell;
+		*bell.at = bell.value;
 	}
 }
 
@@ -131,7 +130,7 @@ static struct summary measure(struct game *game, enum mode mode)
 		lead_bells(game, mode, game->warmup, tsc() + ticks / 4);
 		rounds = lead_bells(game, mode, game->rounds, tsc() + ticks);
 		game->pair.words[WORD_STOP] = mode + 1;
-		*game->link.doorbell = game->pair.bell;
+		*game->pair.bell.at = game->pair.bell.value;
 	}
 	return summarize(result_names[mode], rounds);
 }
@@ -216,6 +215,8 @@ void guest_main(void)
 		guest_fail("the command line must say role=a or role=b");
 	read_options(&game);
 	link_open(&game.link);
+	if (arg_u64("window", 0))
+		link_use_window(&game.link);
 	print("role %s, id %u, %lu KiB of shared memory\n", arg("role"), game.link.id,
 	      game.link.size >> 10);
 	game.bells = *bells;

@@ -10,11 +10,13 @@
  */
 #include "guest-tests/guest.h"
 #include "guest-tests/own_bell.h"
+#include "guest-tests/window.h"
 
 #define PAGE          4096
 #define CONFIG_DWORDS 64
 
 static struct ivshmem iv;
+static struct window window;
 static uint32_t id;
 static uint32_t config[CONFIG_DWORDS]; /* the device's, to put it back */
 
@@ -47,23 +49,8 @@ static uint64_t junk(uint64_t off, unsigned int width)
 
 static void touch(volatile uint8_t *at, unsigned int width, uint64_t value)
 {
-	switch (width) {
-	case 1:
-		(void)*at;
-		*at = value;
-		break;
-	case 2:
-		(void)*(volatile uint16_t *)at;
-		*(volatile uint16_t *)at = value;
-		break;
-	case 4:
-		(void)*(volatile uint32_t *)at;
-		*(volatile uint32_t *)at = value;
-		break;
-	default:
-		(void)*(volatile uint64_t *)at;
-		*(volatile uint64_t *)at = value;
-	}
+	read_width(at, width);
+	write_width(at, width, value);
 }
 
 static void sweep_range(volatile uint8_t *base, uint64_t from, uint64_t to)
@@ -145,6 +132,9 @@ static void all_is_well(const char *after)
 	reset_table();
 	own_bell_open(&iv);
 	check(own_bell_works(iv.regs, id), "the doorbell works after %s", after);
+	if (window.base)
+		check(own_bell_rings(window_place(&window, id, 0), 0),
+		      "so does the doorbell window");
 	for (i = 0; i < CONFIG_DWORDS; i++)
 		if (4 * i != (iv.msix.cap & ~3u)) /* MSI-X is on now */
 			wrong += pci_read(iv.dev, 4 * i, 4) != config[i];
@@ -164,6 +154,7 @@ void guest_main(void)
 	watchdog(60, "the sweep");
 	irq_on();
 	ivshmem_open(&iv);
+	window_open(&window, iv.dev);
 	id = ivshmem_id(&iv);
 	ram_fill();
 	save_config();
@@ -182,6 +173,10 @@ void guest_main(void)
 		sweep_bar(IVSHMEM_BAR_MSIX, pci_bar_size(iv.dev, IVSHMEM_BAR_MSIX));
 		print("# MSI-X control was 0x%x\n", msix_states[i]);
 		all_is_well("a sweep of the MSI-X table");
+	}
+	if (window.base) {
+		sweep_bar(window.bar, window.size);
+		all_is_well("a sweep of the doorbell window");
 	}
 	sweep_config_ports(iv.dev);
 	all_is_well("a sweep of configuration space by ports");

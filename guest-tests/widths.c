@@ -41,7 +41,8 @@ static void mask_is_whole(void)
 	volatile uint32_t *mask = at32(IVSHMEM_INTR_MASK);
 
 	*mask = VALUE;
-	check_eq(*at8(IVSHMEM_INTR_MASK), VALUE & 0xff, "8 bits at a register: its low ones");
+	check_eq(*at8(IVSHMEM_INTR_MASK), VALUE & 0xff,
+		 "8 bits at a register: its low ones");
 	check_eq(*at16(IVSHMEM_INTR_MASK), VALUE & 0xffff, "16 bits: the same");
 	check_eq(*at8(IVSHMEM_INTR_MASK + 1), 0, "8 bits in its midst: 0");
 	check_eq(*at16(IVSHMEM_INTR_MASK + 2), 0, "16 bits in its midst: 0");

@@ -98,6 +98,7 @@ static void console_drain(struct belfry_vm *vm, bool all)
 	struct bf_console *con = &vm->console;
 	uint8_t copy[sizeof(con->buf)];
 	unsigned int n;
+	bool was_full;
 
 	bf_vm_lock(vm);
 	while (!con->flushing && (n = console_due(con, all)) > 0) {
@@ -107,8 +108,11 @@ static void console_drain(struct belfry_vm *vm, bool all)
 		console_write(vm, copy, n);
 		bf_vm_lock(vm);
 		con->flushing = false;
+		was_full = !bf_console_ready(vm);
 		con->len -= n;
 		memmove(con->buf, con->buf + n, con->len);
+		if (was_full && vm->platform)
+			bf_arch_console_drained(vm->platform);
 	}
 	bf_vm_unlock(vm);
 }

@@ -146,6 +146,11 @@ int bf_arch_platform_create(struct belfry_vm *vm, struct bf_platform **out,
 	return 0;
 }
 
+void bf_arch_console_drained(struct bf_platform *platform)
+{
+	bf_serial_console_drained(&platform->com1);
+}
+
 void bf_arch_platform_destroy(struct bf_platform *platform)
 {
 	free(platform);

@@ -6,6 +6,8 @@
 #define IOAPIC_DATA        0x10
 #define IOAPIC_REDIRECT(n) (0x10 + 2 * (n))
 #define IOAPIC_MASKED      0x10000
+#define IOAPIC_LEVEL       0x8000
+#define IOAPIC_ACTIVE_LOW  0x2000
 
 #define PIC1_MASK 0x21
 #define PIC2_MASK 0xa1
@@ -15,6 +17,17 @@
 
 volatile uint64_t irq_count[IRQ_VECTORS];
 extern const char *guest_waiting_for;
+
+static void no_hook(void)
+{
+}
+
+void (*irq_hooked)(void) = no_hook;
+
+void irq_hook(void (*hook)(void))
+{
+	irq_hooked = hook;
+}
 
 uint32_t apic_id(void)
 {
@@ -42,12 +55,22 @@ static void ioapic_write(unsigned int index, uint32_t value)
 	*(volatile uint32_t *)(IOAPIC_BASE + IOAPIC_DATA) = value;
 }
 
-void ioapic_route(unsigned int pin, uint8_t vector)
+static void route(unsigned int pin, uint32_t entry)
 {
 	port_out(PIC1_MASK, 0xff, 1);
 	port_out(PIC2_MASK, 0xff, 1);
 	ioapic_write(IOAPIC_REDIRECT(pin) + 1, apic_id() << 24);
-	ioapic_write(IOAPIC_REDIRECT(pin), vector);
+	ioapic_write(IOAPIC_REDIRECT(pin), entry);
+}
+
+void ioapic_route(unsigned int pin, uint8_t vector)
+{
+	route(pin, vector);
+}
+
+void ioapic_route_level(unsigned int pin, uint8_t vector)
+{
+	route(pin, vector | IOAPIC_LEVEL | IOAPIC_ACTIVE_LOW);
 }
 
 void ioapic_mask(unsigned int pin)

@@ -5,7 +5,8 @@
 
 #define IRQ_VECTORS  128  /* 0..31 are exceptions, which end the guest with a report */
 #define IRQ_FIRST    0x20 /* free for programs from here ... */
-#define IRQ_LAST     0x7d /* ... to here */
+#define IRQ_LAST     0x7c /* ... to here */
+#define IRQ_HOOKED   0x7d /* the one that irq_hook() is about */
 #define IRQ_WATCHDOG 0x7e
 #define IRQ_SPURIOUS 0x7f
 

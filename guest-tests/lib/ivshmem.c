@@ -1,16 +1,32 @@
 /* SPDX-License-Identifier: MIT */
-/* guest-tests/lib/ivshmem.c - finds and opens the first ivshmem device */
+/* guest-tests/lib/ivshmem.c - finds and opens ivshmem devices */
 #include "guest-tests/ivshmem.h"
 #include "guest-tests/guest.h"
 
+static void open_at(struct ivshmem *iv, uint32_t dev)
+{
+	*iv = (struct ivshmem){ .dev = dev };
+	iv->regs = (volatile uint32_t *)pci_bar(dev, IVSHMEM_BAR_REGS, NULL);
+	iv->memory = (volatile uint8_t *)pci_bar(dev, IVSHMEM_BAR_MEMORY, &iv->size);
+	iv->has_msix = msix_open(&iv->msix, dev);
+}
+
 void ivshmem_open(struct ivshmem *iv)
 {
-	*iv = (struct ivshmem){ .dev = pci_find(IVSHMEM_VENDOR_ID, IVSHMEM_DEVICE_ID) };
-	if (!iv->dev)
+	uint32_t dev = pci_find(IVSHMEM_VENDOR_ID, IVSHMEM_DEVICE_ID);
+
+	if (!dev)
 		guest_fail("no ivshmem device");
-	iv->regs = (volatile uint32_t *)pci_bar(iv->dev, IVSHMEM_BAR_REGS, NULL);
-	iv->memory = (volatile uint8_t *)pci_bar(iv->dev, IVSHMEM_BAR_MEMORY, &iv->size);
-	iv->has_msix = msix_open(&iv->msix, iv->dev);
+	open_at(iv, dev);
+}
+
+bool ivshmem_open_after(struct ivshmem *iv, const struct ivshmem *before)
+{
+	uint32_t dev = pci_find_after(before->dev, IVSHMEM_VENDOR_ID, IVSHMEM_DEVICE_ID);
+
+	if (dev)
+		open_at(iv, dev);
+	return dev;
 }
 
 uint32_t ivshmem_id(const struct ivshmem *iv)

@@ -23,6 +23,7 @@ static void open_floor(struct link *link, const char *numbers)
 {
 	uint64_t memory;
 
+	*link = (struct link){ .dev = 0 };
 	link->doorbell = map(next_number(&numbers), sizeof(*link->doorbell));
 	memory = next_number(&numbers);
 	link->size = next_number(&numbers);
@@ -35,6 +36,7 @@ static void open_floor(struct link *link, const char *numbers)
 static void open_device(struct link *link, struct ivshmem *device)
 {
 	ivshmem_open(device);
+	*link = (struct link){ .dev = device->dev };
 	link->doorbell = &device->regs[IVSHMEM_DOORBELL / 4];
 	link->id = device->regs[IVSHMEM_IVPOSITION / 4];
 	link->memory = device->memory;
@@ -59,6 +61,10 @@ void link_open(struct link *link)
 		return;
 	}
 	open_device(link, &device);
+	if (!device.has_msix && pci_read(device.dev, PCI_INTERRUPT_PIN, 1)) {
+		ivshmem_open_intx(&device, LINK_IRQ);
+		return;
+	}
 	if (!device.has_msix)
 		guest_fail("the ivshmem device has no doorbell: no MSI-X");
 	msix_route(&device.msix, 0, apic_id(), LINK_IRQ);
@@ -66,7 +72,17 @@ void link_open(struct link *link)
 	msix_mask(&device.msix, 0, false);
 }
 
-uint32_t link_bell(uint32_t peer)
+void link_use_window(struct link *link)
 {
-	return IVSHMEM_RING(peer, 0);
+	if (!link->dev || !window_open(&link->window, link->dev))
+		guest_fail("window=1: there is no doorbell window");
+}
+
+struct link_bell link_bell(const struct link *link, uint32_t peer)
+{
+	struct link_bell bell = { link->doorbell, IVSHMEM_RING(peer, 0) };
+
+	if (link->window.base)
+		bell.at = window_place(&link->window, peer, 0);
+	return bell;
 }

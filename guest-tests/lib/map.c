@@ -6,7 +6,7 @@
 #define GIB       (1ULL << 30)
 #define MIB2      (2ULL << 20)
 #define ENTRIES   512
-#define MAX_PAGES 16 /* page tables; 1 GiB pages need one, 2 MiB pages one per GiB */
+#define MAX_PAGES 80 /* page tables; 1 GiB pages need one, 2 MiB pages one per GiB */
 
 #define CPUID_EXTENDED    0x80000001
 #define CPUID_EXT_PAGE1GB (1u << 26)

@@ -17,23 +17,32 @@ void own_bell_open(struct ivshmem *iv)
 	sleep_us(SETTLE_MS * 1000); /* for what was rung before */
 }
 
-uint64_t own_bell_try(volatile uint32_t *regs, uint32_t id)
+uint64_t own_bell_count(volatile uint32_t *at, uint32_t value)
 {
 	uint64_t seen = irq_count[BELL_IRQ];
 
-	regs[IVSHMEM_DOORBELL / 4] = IVSHMEM_RING(id, 0);
+	*at = value;
 	wait_until(&irq_count[BELL_IRQ], seen + 2, SETTLE_MS);
 	return irq_count[BELL_IRQ] - seen;
 }
 
-bool own_bell_works(volatile uint32_t *regs, uint32_t id)
+bool own_bell_rings(volatile uint32_t *at, uint32_t value)
 {
 	uint64_t seen = irq_count[BELL_IRQ];
 
-	if (regs[IVSHMEM_IVPOSITION / 4] != id)
-		return false;
-	regs[IVSHMEM_DOORBELL / 4] = IVSHMEM_RING(id, 0);
+	*at = value;
 	wait_until(&irq_count[BELL_IRQ], seen + 1, ARRIVE_MS);
 	wait_until(&irq_count[BELL_IRQ], seen + 2, SETTLE_MS);
 	return irq_count[BELL_IRQ] == seen + 1;
+}
+
+uint64_t own_bell_try(volatile uint32_t *regs, uint32_t id)
+{
+	return own_bell_count(&regs[IVSHMEM_DOORBELL / 4], IVSHMEM_RING(id, 0));
+}
+
+bool own_bell_works(volatile uint32_t *regs, uint32_t id)
+{
+	return regs[IVSHMEM_IVPOSITION / 4] == id &&
+	       own_bell_rings(&regs[IVSHMEM_DOORBELL / 4], IVSHMEM_RING(id, 0));
 }

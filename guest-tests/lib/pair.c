@@ -66,7 +66,7 @@ void pair_meet(struct pair *pair, const struct link *link, enum pair_role role,
 	watchdog(seconds, role == PAIR_A ? "no guest with role=b came to this link"
 					 : "no guest with role=a came to this link");
 	await_echo(pair);
-	pair->bell = link_bell(pair->other->id);
+	pair->bell = link_bell(link, pair->other->id);
 	watchdog(seconds, "the other guest went silent");
 }
 

@@ -31,11 +31,11 @@ void pci_write(uint32_t dev, unsigned int reg, uint32_t value, unsigned int byte
 	port_out(PCI_DATA_PORT + (reg & 3), value, bytes);
 }
 
-uint32_t pci_find(uint16_t vendor, uint16_t device)
+static uint32_t find_from(unsigned int slot, uint16_t vendor, uint16_t device)
 {
-	uint32_t dev, slot;
+	uint32_t dev;
 
-	for (slot = 0; slot < SLOTS; slot++) {
+	for (; slot < SLOTS; slot++) {
 		dev = pci_address(slot, 0);
 		if (pci_read(dev, PCI_VENDOR_ID, 4) == ((uint32_t)device << 16 | vendor))
 			return dev;
@@ -43,16 +43,41 @@ uint32_t pci_find(uint16_t vendor, uint16_t device)
 	return 0;
 }
 
-uint8_t pci_capability(uint32_t dev, uint8_t id)
+uint32_t pci_find(uint16_t vendor, uint16_t device)
 {
-	uint8_t at;
+	return find_from(0, vendor, device);
+}
 
-	if (!(pci_read(dev, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST))
-		return 0;
-	at = pci_read(dev, PCI_CAPABILITIES, 1) & 0xfc;
+unsigned int pci_slot(uint32_t dev)
+{
+	return dev >> 11 & 31;
+}
+
+uint32_t pci_find_after(uint32_t dev, uint16_t vendor, uint16_t device)
+{
+	return find_from(pci_slot(dev) + 1, vendor, device);
+}
+
+/* The first of that kind in the list which begins with the pointer at @reg. */
+static uint8_t capability_from(uint32_t dev, unsigned int reg, uint8_t id)
+{
+	uint8_t at = pci_read(dev, reg, 1) & 0xfc;
+
 	while (at && pci_read(dev, at, 1) != id)
 		at = pci_read(dev, at + 1, 1) & 0xfc;
 	return at;
+}
+
+uint8_t pci_capability(uint32_t dev, uint8_t id)
+{
+	if (!(pci_read(dev, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST))
+		return 0;
+	return capability_from(dev, PCI_CAPABILITIES, id);
+}
+
+uint8_t pci_capability_after(uint32_t dev, uint8_t cap, uint8_t id)
+{
+	return capability_from(dev, cap + 1, id);
 }
 
 static bool bar_is_64(uint32_t dev, unsigned int bar)

@@ -116,6 +116,8 @@ traps:
 	push	$0
 	push	$vector
 	jmp	report
+	.elseif vector == IRQ_HOOKED
+	jmp	hooked
 	.else
 	incq	irq_count + 8 * vector
 	.if	vector != IRQ_SPURIOUS
@@ -125,6 +127,31 @@ traps:
 	.endif
 	.set	vector, vector + 1
 	.endr
+
+hooked:
+	push	%rax
+	push	%rcx
+	push	%rdx
+	push	%rsi
+	push	%rdi
+	push	%r8
+	push	%r9
+	push	%r10
+	push	%r11
+	cld
+	incq	irq_count + 8 * IRQ_HOOKED
+	call	*irq_hooked
+	pop	%r11
+	pop	%r10
+	pop	%r9
+	pop	%r8
+	pop	%rdi
+	pop	%rsi
+	pop	%rdx
+	pop	%rcx
+	movabs	%eax, APIC_BASE + APIC_EOI
+	pop	%rax
+	iretq
 
 report:
 	mov	%rsp, %rdi

@@ -3,13 +3,16 @@
  * tests/fuzz/mmio_fuzz.c - whatever a guest, a link and a poor host do to an ivshmem
  * device
  *
- * The input is a byte that chooses the number of vectors, then steps of eight bytes:
- * accesses of all widths to registers, MSI-X table, configuration space and anywhere
- * else; peers that join and leave; events; a host that refuses doorbells, GSIs and the
- * like. After each step the machine must make sense:
+ * The input is a byte that chooses vectors, policy of the doorbells and window, then
+ * steps of eight bytes: accesses of all widths to registers, MSI-X table, window,
+ * configuration space and anywhere else; peers that join and leave; events; a host that
+ * refuses doorbells, GSIs and the like; resets. After each step the machine must make
+ * sense:
  *
  *  - no two regions overlap, and none is mapped while decoding is off;
- *  - KVM rings for every vector of every peer, at BAR0's address, and for nothing else;
+ *  - KVM rings for vectors of peers that are there, at BAR0's address and in the window,
+ *    for as many as the policy says, and for nothing else;
+ *  - a ring is heard, whoever rings;
  *  - attached are the vectors that may fire, with the routes of the table, and no others;
  *  - an event is an interrupt or a pending bit, and no interrupt comes without an event.
  */
@@ -23,6 +26,7 @@
 
 #include "arch/arch.h"
 #include "base/own.h"
+#include "devices/bells.h"
 #include "devices/devices.h"
 #include "devices/ivshmem.h"
 #include "devices/ivshmem_conf.h"
@@ -32,13 +36,14 @@
 #include "tests/unit/fake_peer.h"
 #include "tests/unit/fake_vm.h"
 
-#define RAM_SIZE   0x100000
-#define SHARED     0x10000
-#define ECAM       0xe8000000ULL
-#define OWN_ID     3
-#define IDS        8  /* peers that may come */
-#define FDS_MAX    64 /* vectors of all peers */
-#define MSIX_FLAGS (IVSHMEM_MSIX_CAP + PCI_MSIX_FLAGS)
+#define RAM_SIZE     0x100000
+#define SHARED       0x10000
+#define ECAM         0xe8000000ULL
+#define OWN_ID       3
+#define IDS          8 /* peers that may come */
+#define ADAPTIVE_MAX 4
+#define FDS_MAX      64 /* vectors of all peers */
+#define MSIX_FLAGS   (IVSHMEM_MSIX_CAP + PCI_MSIX_FLAGS)
 
 struct step {
 	uint8_t kind;
@@ -54,7 +59,9 @@ struct world {
 	struct bf_pci_dev *dev;
 	unsigned int vectors; /* of the device */
 	unsigned int events;  /* written to eventfds by others than the device */
-	bool bells_refused;   /* ever */
+	unsigned int window_bits;
+	enum bf_bells_policy policy;
+	bool bells_refused; /* ever */
 	bool irqs_refused;
 };
 
@@ -77,11 +84,13 @@ static uint64_t value(const struct step *s)
 	return (uint64_t)(s->width >> 2) << 32 | s->value;
 }
 
-/* As KVM does: a doorbell that is bound never gets here. */
+/* As KVM does: a ring that it takes reaches nobody else. */
 static void guest_write(struct world *w, uint64_t gpa, uint64_t val, unsigned int len)
 {
-	const int fd = len == 4 ? fake_bell_at(w->fake, gpa, val) : -1;
+	int fd = fake_bell_at(w->fake, gpa, BF_DOORBELL_ANY);
 
+	if (fd < 0 && len == 4)
+		fd = fake_bell_at(w->fake, gpa, (uint32_t)val);
 	if (fd < 0) {
 		fake_write(w->fake, gpa, val, len);
 	} else {
@@ -98,12 +107,6 @@ static uint64_t bar_base(const struct world *w, unsigned int bar)
 static void write_registers(struct world *w, const struct step *s)
 {
 	guest_write(w, bar_base(w, IVSHMEM_BAR_REGS) + s->at % 0x110, value(s), width(s));
-}
-
-static void ring(struct world *w, const struct step *s)
-{
-	guest_write(w, bar_base(w, IVSHMEM_BAR_REGS) + IVSHMEM_DOORBELL,
-		    IVSHMEM_RING((uint32_t)s->at % IDS, s->value % 4), 4);
 }
 
 static void write_table(struct world *w, const struct step *s)
@@ -212,6 +215,42 @@ static const struct fake_vector *vector_of(const struct world *w, uint16_t id,
 	return NULL;
 }
 
+static uint64_t register_gpa(const struct world *w)
+{
+	return bar_base(w, IVSHMEM_BAR_REGS) + IVSHMEM_DOORBELL;
+}
+
+static uint64_t window_gpa(const struct world *w, uint16_t id, unsigned int number)
+{
+	return bar_base(w, IVSHMEM_BAR_WINDOW) +
+	       IVSHMEM_WINDOW_OFF(id, number, w->window_bits);
+}
+
+/* Whoever rings it, the peer hears it. */
+static void ring(struct world *w, const struct step *s)
+{
+	const bool by_window = s->width & 0x80;
+	const unsigned int bar = by_window ? IVSHMEM_BAR_WINDOW : IVSHMEM_BAR_REGS;
+	const uint16_t id = s->at % IDS;
+	const unsigned int number = s->value % 4;
+	unsigned int all;
+	const struct fake_vector *v = vector_of(w, id, number, &all);
+
+	if (!w->dev->bars[bar].mapped || (by_window && number >> w->window_bits))
+		return;
+	if (by_window)
+		guest_write(w, window_gpa(w, id, number), s->value, width(s));
+	else
+		guest_write(w, register_gpa(w), IVSHMEM_RING((uint32_t)id, number), 4);
+	check(!v || id == OWN_ID || fake_rings(v->fd) > 0);
+}
+
+static void write_window(struct world *w, const struct step *s)
+{
+	guest_write(w, bar_base(w, IVSHMEM_BAR_WINDOW) + (uint64_t)s->at * 2, value(s),
+		    width(s));
+}
+
 /* A peer, or one of ours, gets its next vector; the peer object keeps to the number. */
 static void join(struct world *w, const struct step *s)
 {
@@ -281,6 +320,7 @@ static void (*const kinds[])(struct world *w, const struct step *s) = {
 	use_port,        join,
 	leave,           happen,
 	refuse,          reset,
+	write_window,
 };
 
 /* --- what must hold ----------------------------------------------------------------- */
@@ -306,22 +346,44 @@ static void check_regions(const struct world *w)
 	check(mapped == 0 || bf_pci_get16(w->dev, PCI_COMMAND) & PCI_COMMAND_MEMORY);
 }
 
+/* Does KVM ring @v, and nobody else, for @value at @gpa? */
+static bool rings(const struct world *w, uint64_t gpa, int64_t val,
+		  const struct fake_vector *v)
+{
+	const int fd = fake_bell_at(w->fake, gpa, val);
+
+	check(fd == v->fd || fd == -1);
+	return fd >= 0;
+}
+
 static void check_doorbells(const struct world *w)
 {
-	const struct bf_pci_bar *regs = &w->dev->bars[IVSHMEM_BAR_REGS];
-	const uint64_t gpa = regs->region.base + IVSHMEM_DOORBELL;
-	const struct fake_vector *v;
-	unsigned int n, bound = 0;
+	const bool mapped = w->dev->bars[IVSHMEM_BAR_REGS].mapped;
+	const bool window_mapped = w->dev->bars[IVSHMEM_BAR_WINDOW].mapped;
+	unsigned int n, at_register = 0, in_window = 0, missing = 0;
+	const struct fake_vector *v = fake_vectors(w->peer, &n);
 
-	v = fake_vectors(w->peer, &n);
-	for (unsigned int i = 0; i < n && regs->mapped; i++) {
-		const int fd = fake_bell_at(w->fake, gpa,
-					    IVSHMEM_RING((uint32_t)v[i].id, v[i].number));
+	for (unsigned int i = 0; i < n; i++) {
+		const uint32_t val = IVSHMEM_RING((uint32_t)v[i].id, v[i].number);
+		const bool has_place =
+			window_mapped && v[i].number >> w->window_bits == 0;
 
-		check(fd == v[i].fd || (fd == -1 && w->bells_refused));
-		bound += fd >= 0;
+		if (mapped)
+			at_register += rings(w, register_gpa(w), val, &v[i]);
+		if (!has_place)
+			continue;
+		if (rings(w, window_gpa(w, v[i].id, v[i].number), BF_DOORBELL_ANY, &v[i]))
+			in_window++;
+		else
+			missing++;
 	}
-	check(bound == w->fake->n_bells);
+	check(at_register + in_window == w->fake->n_bells);
+	check(w->policy != BF_BELLS_USERSPACE || w->fake->n_bells == 0);
+	check(w->policy != BF_BELLS_ADAPTIVE || at_register <= ADAPTIVE_MAX);
+	if (w->bells_refused || w->policy == BF_BELLS_USERSPACE)
+		return;
+	check(missing == 0);
+	check(w->policy != BF_BELLS_EAGER || at_register == (mapped ? n : 0));
 }
 
 /* The table as the guest would read it, were the BAR mapped. */
@@ -405,15 +467,20 @@ static struct world world_create(uint8_t choice)
 	struct world w = { .fake = fake_vm_create(RAM_SIZE),
 			   .vectors = vectors[choice % BF_ARRAY_LEN(vectors)] };
 	struct bf_ivshmem_conf conf = {
+		.link.fd = -1,
+		.socket = { .path = "server", .fd = -1 },
+		.shm.fd = -1,
+		.file.fd = -1,
+		.vectors = w.vectors,
+		.doorbells = (choice >> 5 & 3) % 3,
+		.doorbells_max = ADAPTIVE_MAX,
+		.doorbell_window = choice >> 7,
 		.msi = true,
 		.use64 = true,
 		.revision = 1,
-		.link.fd = -1, .socket.fd = -1, .shm.fd = -1, .file.fd = -1
 	};
 	struct belfry_vm *vm = &w.fake->vm;
 
-	conf.socket.path = "server";
-	conf.vectors = w.vectors;
 	fake_link.id = OWN_ID;
 	fake_link.own_vectors = choice >> 3 & 3;
 	if (fake_link.own_vectors > w.vectors)
@@ -423,8 +490,10 @@ static struct world world_create(uint8_t choice)
 	check(bf_ivshmem_ops.create(vm, &conf, NULL) == 0);
 	check(bf_pci_map_memory(vm->pci, NULL) == 0);
 	check(bf_pci_map_registers(vm->pci, NULL) == 0);
+	w.policy = conf.doorbells;
 	w.peer = fake_link.peer;
 	w.dev = find_device(w.fake);
+	w.window_bits = w.dev->config[IVSHMEM_WINDOW_CAP + IVSHMEM_WINDOW_CAP_BITS];
 	return w;
 }
 

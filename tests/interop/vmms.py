@@ -74,9 +74,9 @@ class Qemu(Run):
         return code >> 1 if code > 0 and code & 1 else None
 
     @staticmethod
-    def served(path, vectors):
-        return ["-chardev", f"socket,path={path},id=c",
-                "-device", f"ivshmem-doorbell,vectors={vectors},chardev=c"]
+    def served(path, vectors, ioeventfd):
+        return ["-chardev", f"socket,path={path},id=c", "-device",
+                f"ivshmem-doorbell,vectors={vectors},ioeventfd={ioeventfd},chardev=c"]
 
     @staticmethod
     def file(path, size):
@@ -107,12 +107,12 @@ class Belfry(Run):
         return code - self.STATUS if code >= self.STATUS else None
 
     @staticmethod
-    def served(path, vectors):
-        return f"socket: {path}, vectors: {vectors}", ""
+    def served(path, vectors, ioeventfd):
+        return f"socket: {path}, vectors: {vectors}, ioeventfd: {ioeventfd}", ""
 
     @staticmethod
-    def link(size, served, vectors):
-        return (f"link: ring, vectors: {vectors}",
+    def link(size, served, vectors, ioeventfd):
+        return (f"link: ring, vectors: {vectors}, ioeventfd: {ioeventfd}",
                 f"links:\n  ring: {{ size: {size}, vectors: {served} }}\n")
 
     @staticmethod

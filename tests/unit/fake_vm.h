@@ -38,8 +38,8 @@ struct fake_gsi {
 struct fake_vm {
 	struct belfry_vm vm; /* what vmm/bus.c needs, the layout, the PCI bus, the log */
 
-	int claim_errno; /* what claiming a file fails with; 0: nothing */
-	struct fake_bell *bells;           /* those bound now */
+	int claim_errno;         /* what claiming a file fails with; 0: nothing */
+	struct fake_bell *bells; /* those bound now */
 	unsigned int n_bells;
 	unsigned int bells_max; /* beyond, bells_errno */
 	int bells_errno;

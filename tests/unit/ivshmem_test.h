@@ -17,12 +17,13 @@
 /* No key given. */
 static inline struct bf_ivshmem_conf conf_empty(void)
 {
-	return (struct bf_ivshmem_conf){
-		.msi = true,
-		.use64 = true,
-		.revision = 1,
-		.link.fd = -1, .socket.fd = -1, .shm.fd = -1, .file.fd = -1
-	};
+	return (struct bf_ivshmem_conf){ .msi = true,
+					 .use64 = true,
+					 .revision = 1,
+					 .link.fd = -1,
+					 .socket.fd = -1,
+					 .shm.fd = -1,
+					 .file.fd = -1 };
 }
 
 /* As firmware would. */

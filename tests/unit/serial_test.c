@@ -194,6 +194,23 @@ static void each_byte_sent_is_an_edge(void **state)
 	assert_true(line(f));
 }
 
+static void a_busy_transmitter_interrupts_when_the_console_has_room(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_MCR, UART_MCR_OUT2);
+	put(f, UART_IER, UART_IER_THRI);
+	f->fake->console_room = 1;
+	put(f, UART_TX, 'a');
+	assert_false(line(f));
+	assert_int_equal(get(f, UART_IIR), UART_IIR_NO_INT);
+
+	f->fake->console_room = 2;
+	bf_serial_console_drained(&f->port);
+	assert_true(line(f));
+	assert_int_equal(get(f, UART_IIR), UART_IIR_THRI);
+}
+
 static void a_disabled_interrupt_lowers_the_line(void **state)
 {
 	struct fixture *f = *state;
@@ -327,6 +344,7 @@ int main(void)
 		serial_test(
 			reading_the_interrupt_register_takes_the_transmitters_interrupt),
 		serial_test(each_byte_sent_is_an_edge),
+		serial_test(a_busy_transmitter_interrupts_when_the_console_has_room),
 		serial_test(a_disabled_interrupt_lowers_the_line),
 		serial_test(without_out2_the_line_stays_low),
 
