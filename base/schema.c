@@ -17,7 +17,7 @@
 
 const char bf_required[] = "";
 
-/* --- types -------------------------------------------------------------------------- */
+/* --- types --- */
 
 /* clang-format off */
 static const struct type {
@@ -48,7 +48,7 @@ const char *bf_type_phrase(enum bf_type type)
 	return types[type].phrase;
 }
 
-/* --- setting ------------------------------------------------------------------------ */
+/* --- setting --- */
 
 static void *member(const struct bf_key *key, const void *conf)
 {
@@ -277,8 +277,7 @@ int bf_schema_set_fd(const struct bf_key *key, void *conf, int fd,
 	return 0;
 }
 
-/* --- whole structs, and the way back -------------------------------------------------
- */
+/* --- whole structs, and the way back --- */
 
 int bf_schema_init(const struct bf_key *keys, void *conf, struct belfry_error *err)
 {

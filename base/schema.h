@@ -51,8 +51,8 @@ struct bf_key {
 	size_t at;    /* offset of the member */
 	uint64_t min; /* bounds: of the number, or of the text's length in bytes */
 	uint64_t max;
-	const char *init; /* the default as text, BF_REQUIRED, or NULL: none */
-	const char *help; /* half a sentence, no full stop */
+	const char *init;           /* the default as text, BF_REQUIRED, or NULL: none */
+	const char *help;           /* half a sentence, no full stop */
 	const char *const *choices; /* BF_CHOICE: the words, ended by NULL */
 };
 

@@ -85,8 +85,7 @@ static void nap(void)
 	nanosleep(&(struct timespec){ .tv_nsec = LOOK_NS }, NULL);
 }
 
-/* --- messages -------------------------------------------------------------------------
- */
+/* --- messages --- */
 
 static bool send_message(int sock, int64_t value, int fd)
 {
@@ -137,8 +136,7 @@ static void crowd_joins(struct crowd *c)
 		tell_of_crowd(c, &c->vmms[i]);
 }
 
-/* --- VMMs that come and go ------------------------------------------------------------
- */
+/* --- VMMs that come and go --- */
 
 static int *new_events(uint32_t count)
 {
@@ -207,8 +205,7 @@ static void vmm_goes(struct crowd *c, unsigned int place)
 	c->here = !c->late;
 }
 
-/* --- the last peer's answers ----------------------------------------------------------
- */
+/* --- the last peer's answers --- */
 
 static void ring_vmms(struct crowd *c)
 {
@@ -261,8 +258,7 @@ static void *answer(void *arg)
 	return NULL;
 }
 
-/* --- the server -----------------------------------------------------------------------
- */
+/* --- the server --- */
 
 /* Return: whether to go on. */
 static bool take_signal(struct crowd *c)
@@ -306,8 +302,7 @@ static void serve(struct crowd *c)
 	}
 }
 
-/* --- the program ----------------------------------------------------------------------
- */
+/* --- the program --- */
 
 static void raise_descriptor_limit(uint64_t need)
 {

@@ -81,7 +81,11 @@ static int load_kernel(struct belfry_vm *vm, const struct bf_image *kernel,
 			      "kernel is truncated: its setup code alone has %" PRIu64
 			      " bytes, and the file has %" PRIu64,
 			      setup, kernel->size);
-	if (hdr->pref_address < X86_HIGH_RAM || !bf_mem_at(vm, hdr->pref_address, room))
+	if (hdr->pref_address < X86_HIGH_RAM)
+		return bf_err(err, EINVAL,
+			      "kernel wants to be at 0x%" PRIx64 ", below 0x%x",
+			      (uint64_t)hdr->pref_address, X86_HIGH_RAM);
+	if (!bf_mem_at(vm, hdr->pref_address, room))
 		return bf_err(err, EINVAL,
 			      "kernel needs %" PRIu64 " bytes of RAM at 0x%" PRIx64
 			      "; is memory too small?",

@@ -22,14 +22,12 @@ enum cli_status {
 };
 #define CLI_GUEST_STATUS_MAX 63 /* larger ones count as this */
 
-/* --- commands: argv[0] is the command's name; return: an exit status -------------------
- */
+/* --- commands: argv[0] is the command's name; return: an exit status --- */
 
 int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
 
-/* --- saying things ---------------------------------------------------------------------
- */
+/* --- saying things --- */
 
 /* One line on standard error, "belfry: ...". */
 __attribute__((format(printf, 1, 2))) void cli_say(const char *fmt, ...);
@@ -43,8 +41,7 @@ __attribute__((format(printf, 1, 2))) int cli_usage(const char *fmt, ...);
 /* Write to standard output. Return: CLI_OK; CLI_FAILURE, said, when it did not arrive. */
 int cli_print(const char *text);
 
-/* --- options and configurations --------------------------------------------------------
- */
+/* --- options and configurations --- */
 
 #define CLI_SETS_MAX 128
 

@@ -8,8 +8,7 @@
 
 #include "cli/cli.h"
 
-/* --- saying things ---------------------------------------------------------------------
- */
+/* --- saying things --- */
 
 __attribute__((format(printf, 1, 0))) static void say(const char *fmt, va_list ap,
 						      const char *end)
@@ -83,8 +82,7 @@ int cli_print(const char *text)
 	return CLI_OK;
 }
 
-/* --- options ---------------------------------------------------------------------------
- */
+/* --- options --- */
 
 static int note_set(struct cli_sources *sources, const char *set)
 {
@@ -119,8 +117,7 @@ int cli_files(struct cli_sources *sources, int argc, char **argv)
 	return CLI_OK;
 }
 
-/* --- configurations --------------------------------------------------------------------
- */
+/* --- configurations --- */
 
 /* Put "--set " in front of the message. Return: its code. */
 static int wrap_set(struct belfry_error *err)

@@ -63,8 +63,7 @@ static int next_signal(struct run *run)
 	return info.ssi_signo;
 }
 
-/* --- one VM in this process -----------------------------------------------------------
- */
+/* --- one VM in this process --- */
 
 static int result_status(const char *name, const struct belfry_result *result)
 {
@@ -185,8 +184,7 @@ static int run_one(struct run *run, const char *name)
 	return run_vm(run, name);
 }
 
-/* --- several, a process each ----------------------------------------------------------
- */
+/* --- several, a process each --- */
 
 static void stop_children(struct run *run)
 {
@@ -293,8 +291,7 @@ static int run_several(struct run *run)
 	return run->status;
 }
 
-/* --- the command ----------------------------------------------------------------------
- */
+/* --- the command --- */
 
 /* Consoles that the file does not send elsewhere go to standard output. */
 static int default_console(struct belfry_config *cfg, const char *name, bool prefixed,

@@ -178,10 +178,30 @@ static void on_server_lost(void *owner, const struct belfry_error *why)
 	       "ivshmem: server lost: %s; known peers stay", why->msg);
 }
 
+static void on_server_back(void *owner)
+{
+	struct ivshmem *iv = owner;
+
+	bf_vm_lock(iv->pci.vm);
+	iv->reconnects++;
+	bf_vm_unlock(iv->pci.vm);
+	bf_log(bf_vm_log(iv->pci.vm), BELFRY_LOG_INFO, "ivshmem: server is back");
+}
+
+static void on_server_changed(void *owner, const struct belfry_error *why)
+{
+	struct ivshmem *iv = owner;
+
+	bf_log(bf_vm_log(iv->pci.vm), BELFRY_LOG_WARNING,
+	       "ivshmem: another server in its place: %s; known peers stay", why->msg);
+}
+
 static const struct bf_peer_ops peer_ops = {
 	.vector_added = on_vector_added,
 	.left = on_left,
 	.server_lost = on_server_lost,
+	.server_back = on_server_back,
+	.server_changed = on_server_changed,
 };
 
 /* --- BARs --- */
@@ -461,14 +481,20 @@ static int join(struct ivshmem *iv, const struct bf_ivshmem_conf *conf,
 	const bool is_link = bf_file_given(&conf->link);
 	const struct bf_file *where = is_link ? &conf->link : &conf->socket;
 	struct belfry_vm *vm = iv->pci.vm;
-	int sock, e;
+	struct bf_peer_conf peer = {
+		.path = where->fd < 0 ? where->path : NULL,
+		.timeout_ns = HANDSHAKE_NS,
+		.ops = &peer_ops,
+		.owner = iv,
+	};
+	int e;
 
 	if ((e = bf_vm_loop(vm, &iv->loop, err)) < 0 ||
 	    (e = add_doorbells(iv, conf, err)) < 0 ||
-	    (e = sock = connect_server(where, is_link, err)) < 0)
+	    (e = peer.sock = connect_server(where, is_link, err)) < 0)
 		return e;
-	e = bf_peer_create(&iv->peer, iv->loop, sock, iv->vectors, HANDSHAKE_NS,
-			   &peer_ops, iv, bf_vm_log(vm), err);
+	peer.own_vectors = iv->vectors;
+	e = bf_peer_create(&iv->peer, iv->loop, &peer, bf_vm_log(vm), err);
 	if (e < 0)
 		return where->path ? bf_err_wrap(err, e, "%s", where->path) : e;
 	for (unsigned int i = 0; i < iv->vectors; i++) {

@@ -6,8 +6,7 @@
  * the BAR answers. The two agree, but for a while:
  *
  *  - While the device's memory decoding is off, nothing is mapped and any value stays.
- *  - All ones asks for the size. The register keeps them and the BAR stays where it is,
- * so a guest that sizes and restores costs nothing.
+ *  - All ones asks for the size. The register keeps them and the BAR stays where it is.
  *  - A 64-bit BAR is written in halves. After the low half, an address that cannot be is
  *    taken for one half of a pair: the register keeps it and the BAR stays.
  *  - Any other address that cannot be (over RAM, over another BAR, beyond the CPU's
@@ -46,8 +45,7 @@ static unsigned int bar_reg(const struct bf_pci_bar *bar)
 	return PCI_BASE_ADDRESS_0 + 4 * bar->index;
 }
 
-/* --- a BAR and its address ------------------------------------------------------------
- */
+/* --- a BAR and its address --- */
 
 /* The address in the register; the low bits tell the kind of BAR. */
 static uint64_t bar_get(const struct bf_pci_bar *bar)
@@ -153,8 +151,7 @@ static void bar_update(struct bf_pci_bar *bar, bool low_half)
 		bar_put(bar, bar->region.base);
 }
 
-/* --- configuration space --------------------------------------------------------------
- */
+/* --- configuration space --- */
 
 struct bf_pci_dev *bf_pci_bus_device(struct bf_pci_bus *bus, unsigned int slot)
 {
@@ -228,8 +225,7 @@ static void ecam_write(void *owner, uint64_t off, uint64_t val, unsigned int len
 		bf_pci_config_write(owner, off >> 15 & 31, off & 0xfff, val, len);
 }
 
-/* --- building -------------------------------------------------------------------------
- */
+/* --- building --- */
 
 void bf_pci_init(struct bf_pci_dev *dev, struct belfry_vm *vm,
 		 const struct bf_pci_ops *ops, const struct bf_pci_ident *ident)

@@ -19,6 +19,7 @@ guests-$(IS_x86_64) += sweep
 guests-$(IS_x86_64) += bars
 guests-$(IS_x86_64) += window
 guests-$(IS_x86_64) += bells
+guests-$(IS_x86_64) += intx
 guests-$(IS_x86_64) += widths
 guests-$(IS_x86_64) += spare
 guests-$(IS_x86_64) += config_space

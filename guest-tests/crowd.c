@@ -22,6 +22,7 @@
 
 #define RETRY_US  500 /* a ring that nobody knows yet goes to user space and is lost */
 #define SETTLE_US 2000
+#define LATE_US   30000 /* before a late crowd is asked for: to pin threads, say */
 
 static struct link link;
 static volatile uint64_t *const bells = &irq_count[LINK_IRQ];
@@ -142,8 +143,10 @@ static struct summary measure(const char *name, measurement *what, struct bell b
 /* From asking for the crowd until its last peer has been rung, and has rung back. */
 static struct summary measure_join(struct bell last)
 {
-	uint64_t from = tsc();
+	uint64_t from;
 
+	sleep_us(LATE_US);
+	from = tsc();
 	*word(CROWD_ASKED) = CROWD_JOIN;
 	ring_until_it_comes(last);
 	samples[0] = tsc() - from;

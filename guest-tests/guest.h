@@ -76,13 +76,14 @@ extern volatile uint64_t irq_count[IRQ_VECTORS];
 
 void irq_on(void);      /* switch the local APIC on; once, before any interrupt */
 uint32_t apic_id(void); /* of the vCPU that asks */
-void ioapic_route(unsigned int pin, uint8_t vector); /* edge, to the first vCPU */
+void ioapic_route(unsigned int pin, uint8_t vector);       /* edge, to the first vCPU */
 void ioapic_route_level(unsigned int pin, uint8_t vector); /* as PCI's INTx has it */
 void ioapic_mask(unsigned int pin);
 
 /*
  * Have each interrupt IRQ_HOOKED call @hook, in ring 0 before its EOI: a line that is
- * level-triggered interrupts again at once unless somebody lowers it there. Keep it short.
+ * level-triggered interrupts again at once unless somebody lowers it there. Keep it
+ * short.
  */
 void irq_hook(void (*hook)(void));
 

@@ -65,7 +65,7 @@ typedef void belfry_log_fn(void *user, enum belfry_log_level level, const char *
  */
 BELFRY_API const char *belfry_version(void);
 
-/* --- configuration ---------------------------------------------------------------- */
+/* --- configuration --- */
 
 /*
  * A configuration: links and VMs, as in a config file. One schema describes it; a key is
@@ -200,7 +200,7 @@ BELFRY_API int belfry_config_schema(enum belfry_schema_format format, char **out
 BELFRY_API void belfry_config_set_log(struct belfry_config *cfg, belfry_log_fn *fn,
 				      void *user, enum belfry_log_level max);
 
-/* --- links ------------------------------------------------------------------------ */
+/* --- links --- */
 
 /* The links of one configuration, hosted by this process: their memory and servers. */
 struct belfry_links;
@@ -245,7 +245,7 @@ BELFRY_API int belfry_links_start(struct belfry_links *links, struct belfry_erro
  */
 BELFRY_API void belfry_links_destroy(struct belfry_links *links);
 
-/* --- virtual machines ------------------------------------------------------------- */
+/* --- virtual machines --- */
 
 struct belfry_vm;
 

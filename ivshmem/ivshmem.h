@@ -20,7 +20,7 @@ struct bf_server;
 #define BF_IVSHMEM_ID_MAX      65535
 #define BF_IVSHMEM_VECTORS_MAX 2048 /* MSI-X: PCI Local Bus 3.0, 6.8.2 */
 
-/* --- peer: our membership of a link ----------------------------------------------- */
+/* --- peer: our membership of a link --- */
 
 /* All required; called by whoever runs the loop. They must not destroy the peer. */
 struct bf_peer_ops {
@@ -31,10 +31,31 @@ struct bf_peer_ops {
 	 * arrive. A number may be left out: that vector cannot be rung.
 	 */
 	void (*vector_added)(void *owner, uint16_t id, unsigned int vector, int fd);
-	/* Peer @id has left; its descriptors are closed when this returns. */
+	/*
+	 * Peer @id has left; its descriptors are closed when this returns. @id is our own
+	 * when a server that has come back is about to say what our vectors are now: let
+	 * go of the old eventfds. What they have counted, and what others still ring
+	 * there, arrives at the new ones.
+	 */
 	void (*left)(void *owner, uint16_t id);
-	/* The server is gone or has broken the protocol; @why says which. Called once. */
+	/*
+	 * The server is gone or has broken the protocol; @why says which. The peers stay,
+	 * and can be rung.
+	 */
 	void (*server_lost)(void *owner, const struct belfry_error *why);
+	/*
+	 * After server_lost(), when there is a path: the server is there again, with our
+	 * ID and our memory. Before this call, left() has been called for every peer that
+	 * was known, and vector_added() for every vector that there is now. When it is
+	 * lost half-way, the next try goes on from there: nothing is said of it.
+	 */
+	void (*server_back)(void *owner);
+	/*
+	 * After server_lost(), instead of server_back(): what answers at the path is
+	 * another link, @why says what differs. It is left alone and not tried again: ID,
+	 * memory and peers are as server_lost() has left them.
+	 */
+	void (*server_changed)(void *owner, const struct belfry_error *why);
 };
 
 /*
@@ -44,38 +65,60 @@ struct bf_peer_ops {
  */
 int bf_peer_connect(const char *path, struct belfry_error *err);
 
+struct bf_peer_conf {
+	int sock; /* connected to the server (takes) */
+	/*
+	 * Where the server listens: when it is lost, it is tried again after 100 ms, then
+	 * after twice as long, and so on up to every 5 s, for ever. NULL: it is not.
+	 */
+	const char *path;
+	unsigned int own_vectors; /* that we want, at most BF_IVSHMEM_VECTORS_MAX */
+	uint64_t timeout_ns;      /* for ID and memory to come, each time */
+	const struct bf_peer_ops *ops;
+	void *owner;
+};
+
 /*
- * Join the link behind @sock (takes). Blocks, running @loop, until our ID, the memory and
- * @own_vectors vectors of our own have come. ID and memory must come within @timeout_ns;
- * the vectors are waited for only while messages keep coming: a server may have fewer.
+ * Join the link behind @conf->sock. Blocks, running @loop, until our ID, the memory and
+ * the vectors of our own that we want have come. The vectors are waited for only while
+ * messages keep coming: a server may have fewer.
  *
  * The callbacks are called from here on, first from within this call, later by whoever
- * runs @loop. @ops and @owner must outlive the peer, @log is copied. On failure the
- * eventfds that vector_added() has told of are closed.
+ * runs @loop. @conf->ops and @conf->owner must outlive the peer, @log and the rest of
+ * @conf are copied. On failure the eventfds that vector_added() has told of are closed.
  *
  * Return: 0; -ETIMEDOUT for a silent server, -EPROTO for one that ends or breaks the
- * protocol; -ENOMEM; -EMFILE; another negative errno from recvmsg(2).
+ * protocol; -ENOMEM; -EMFILE; -ENAMETOOLONG; another negative errno from recvmsg(2).
  */
-int bf_peer_create(struct bf_peer **out, struct bf_loop *loop, int sock,
-		   unsigned int own_vectors, uint64_t timeout_ns,
-		   const struct bf_peer_ops *ops, void *owner, const struct bf_log *log,
+int bf_peer_create(struct bf_peer **out, struct bf_loop *loop,
+		   const struct bf_peer_conf *conf, const struct bf_log *log,
 		   struct belfry_error *err);
 
 /* Leave the link and close its descriptors; NULL is fine. Whoever owns the loop. */
 void bf_peer_destroy(struct bf_peer *peer);
 
+/* Neither changes while the peer lives. Any thread. The memory's is owned by @peer. */
 uint16_t bf_peer_id(const struct bf_peer *peer);
-
-/* The shared memory's descriptor, owned by @peer. */
 int bf_peer_memory(const struct bf_peer *peer);
 
-/* The eventfd of (@id, @vector), owned by @peer; -1 when there is none. */
+/*
+ * The eventfd of (@id, @vector), owned by @peer; -1 when there is none. Whoever owns the
+ * loop.
+ */
 int bf_peer_eventfd(const struct bf_peer *peer, uint16_t id, unsigned int vector);
 
-/* How many messages made no sense and were skipped. */
-unsigned int bf_peer_bad_messages(const struct bf_peer *peer);
+struct bf_peer_stats {
+	unsigned int peers;    /* that are there, without us */
+	unsigned int unheld;   /* vectors of theirs that we have no descriptor for */
+	uint64_t bad_messages; /* that made no sense and were skipped */
+	uint64_t tries;        /* to reach the server again */
+	uint64_t reconnects;   /* how often it was back */
+};
 
-/* --- server ----------------------------------------------------------------------- */
+/* Any thread. */
+void bf_peer_stats(const struct bf_peer *peer, struct bf_peer_stats *out);
+
+/* --- server --- */
 
 struct bf_server_conf {
 	const char *name;     /* in log lines */

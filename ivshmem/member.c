@@ -12,6 +12,11 @@
  *
  *	AT_VERSION -> AT_ID -> AT_MEMORY -> JOINED
  *
+ * A server that is lost and comes back starts anew at AT_VERSION. Only with the same ID
+ * and the same memory is it the same link: then its peers replace those we knew. Our own
+ * vectors come last, and the old ones are ours until then, so that we hear of rings all
+ * the time, and still do when this server is lost half-way.
+ *
  * What a server sends is input. Up to JOINED any mistake ends the attempt. Later, a
  * message that makes no sense is counted, logged once for each kind, and skipped; only a
  * number that no version of the protocol knows loses us the server, for then nobody can
@@ -64,7 +69,16 @@ void bf_member_init(struct bf_member *m, unsigned int own_vectors, rlim_t fd_lim
 		.own_vectors = own_vectors,
 		.fd_limit = fd_limit,
 		.memory = -1,
+		.unheld_next = 1,
 	};
+}
+
+void bf_member_again(struct bf_member *m, rlim_t fd_limit)
+{
+	m->fd_limit = fd_limit;
+	m->state = BF_MEMBER_AT_VERSION;
+	m->settled = false;
+	m->again = true;
 }
 
 void bf_member_fini(struct bf_member *m)
@@ -73,10 +87,15 @@ void bf_member_fini(struct bf_member *m)
 	bf_close(&m->memory);
 }
 
+/* How many vectors of @id this connection has brought. */
+static unsigned int count(const struct bf_member *m, uint16_t id)
+{
+	return id == m->id && m->stale ? 0 : bf_table_count(&m->peers, id);
+}
+
 bool bf_member_complete(const struct bf_member *m)
 {
-	return m->state == BF_MEMBER_JOINED &&
-	       bf_table_count(&m->peers, m->id) >= m->own_vectors;
+	return m->state == BF_MEMBER_JOINED && count(m, m->id) >= m->own_vectors;
 }
 
 const char *bf_member_awaits(const struct bf_member *m)
@@ -93,7 +112,7 @@ const char *bf_member_awaits(const struct bf_member *m)
 	}
 }
 
-/* --- the handshake ------------------------------------------------------------- */
+/* --- the handshake --- */
 
 static int want_no_fd(const struct bf_wire_msg *msg, const char *what,
 		      struct belfry_error *err)
@@ -124,6 +143,8 @@ static int take_version(struct bf_member *m, const struct bf_wire_msg *msg,
 static int take_id(struct bf_member *m, const struct bf_wire_msg *msg,
 		   struct belfry_error *err)
 {
+	int r;
+
 	if (msg->value == BF_WIRE_MEMORY)
 		return bf_err(err, EPROTO,
 			      "incompatible version or wrong order: server sent -1 where "
@@ -132,9 +153,44 @@ static int take_id(struct bf_member *m, const struct bf_wire_msg *msg,
 		return bf_err(err, EPROTO,
 			      "server gave us the ID %" PRId64 ": IDs are 0 to %d",
 			      msg->value, BF_IVSHMEM_ID_MAX);
-	m->id = msg->value;
+	r = want_no_fd(msg, "our ID", err);
+	if (r < 0)
+		return r;
+	if (!m->again)
+		m->id = msg->value;
+	else if (m->id != msg->value)
+		return bf_err(err, ESTALE, "our ID was %u and now is %" PRId64, m->id,
+			      msg->value);
 	m->state = BF_MEMBER_AT_MEMORY;
-	return want_no_fd(msg, "our ID", err);
+	return 0;
+}
+
+static bool same_file(int a, int b)
+{
+	struct stat st_a, st_b;
+
+	return fstat(a, &st_a) == 0 && fstat(b, &st_b) == 0 &&
+	       st_a.st_dev == st_b.st_dev && st_a.st_ino == st_b.st_ino;
+}
+
+static void forget(struct bf_member *m, uint16_t id)
+{
+	m->ops->left(m->owner, id);
+	if (id != m->id)
+		m->known--;
+	m->unheld -= bf_table_unheld(&m->peers, id);
+	bf_table_remove(&m->peers, id);
+}
+
+/* The memory is the one we know. What else we know is the server's to say again. */
+static void start_again(struct bf_member *m)
+{
+	for (int id = bf_table_next(&m->peers, 0); id >= 0;
+	     id = bf_table_next(&m->peers, id + 1))
+		if (id != m->id)
+			forget(m, id);
+	m->stale = true;
+	m->unheld_next = 1;
 }
 
 static int take_memory(struct bf_member *m, const struct bf_wire_msg *msg, int *fd,
@@ -151,12 +207,17 @@ static int take_memory(struct bf_member *m, const struct bf_wire_msg *msg, int *
 			      (uintmax_t)m->fd_limit);
 	if (*fd < 0)
 		return bf_err(err, EPROTO, "server sent no descriptor with the memory");
-	m->memory = bf_take(fd);
+	if (m->again && !same_file(m->memory, *fd))
+		return bf_err(err, ESTALE, "the memory is another one");
+	if (m->again)
+		start_again(m);
+	else
+		m->memory = bf_take(fd);
 	m->state = BF_MEMBER_JOINED;
 	return 0;
 }
 
-/* --- who comes and goes ---------------------------------------------------------- */
+/* --- who comes and goes --- */
 
 static void skip_bad(struct bf_member *m, enum bad kind, int64_t value)
 {
@@ -189,7 +250,7 @@ static bool is_eventfd(int fd)
 /* Would keeping @fd, somebody else's vector, endanger our own? */
 static bool fd_is_scarce(const struct bf_member *m, int fd)
 {
-	unsigned int have = bf_table_count(&m->peers, m->id);
+	unsigned int have = count(m, m->id);
 	rlim_t keep_free = m->fd_limit / FREE_LIMIT_PART;
 
 	if (have < m->own_vectors)
@@ -197,7 +258,8 @@ static bool fd_is_scarce(const struct bf_member *m, int fd)
 	return fd + keep_free >= m->fd_limit;
 }
 
-static void log_unheld(const struct bf_member *m)
+/* Counting from 1, at every doubling: 1, 2, 4... */
+static void log_unheld(struct bf_member *m)
 {
 	rlim_t more = m->unheld + m->unheld / (FREE_LIMIT_PART - 1) + 1;
 
@@ -205,27 +267,24 @@ static void log_unheld(const struct bf_member *m)
 	       "%u doorbells of other peers cannot be rung: the descriptor limit "
 	       "(RLIMIT_NOFILE) is %" PRIuMAX ", %" PRIuMAX " would do for now",
 	       m->unheld, (uintmax_t)m->fd_limit, (uintmax_t)(m->fd_limit + more));
+	m->unheld_next = 2 * m->unheld;
 }
 
-/* A descriptor that we cannot hold; the vector counts all the same. */
-static void count_unheld(struct bf_member *m)
-{
-	m->unheld++;
-	if (m->settled && (m->unheld & (m->unheld - 1)) == 0) /* 1, 2, 4, 8... */
-		log_unheld(m);
-}
+enum verdict {
+	KEEP,   /* the descriptor is ours */
+	CLOSE,  /* the vector counts, and cannot be rung */
+	UNHELD, /* the same, for want of descriptors */
+};
 
-/* Return: 1 to keep the descriptor, 0 to close it; a negative errno: server lost. */
+/* @n: of which vector. Return: a verdict; a negative errno: the server is lost. */
 static int judge_vector(struct bf_member *m, const struct bf_wire_msg *msg,
 			unsigned int n, struct belfry_error *err)
 {
 	if (msg->value != m->id) {
-		if (msg->lost || fd_is_scarce(m, msg->fd)) {
-			count_unheld(m);
-			return 0;
-		}
+		if (msg->lost || fd_is_scarce(m, msg->fd))
+			return UNHELD;
 	} else if (n >= m->own_vectors) { /* more than the device has */
-		return 0;
+		return CLOSE;
 	} else if (msg->lost) {
 		return bf_err(err, EMFILE,
 			      "no descriptor free for our vector %u: the limit is "
@@ -233,33 +292,53 @@ static int judge_vector(struct bf_member *m, const struct bf_wire_msg *msg,
 			      n, (uintmax_t)m->fd_limit);
 	}
 	if (is_eventfd(msg->fd))
-		return 1;
+		return KEEP;
 	skip_bad(m, BAD_DESCRIPTOR, msg->value);
-	return 0;
+	return CLOSE;
+}
+
+/* Return: where the eventfd of vector @n belongs; NULL: no memory. */
+static int *add_vector(struct bf_member *m, uint16_t id, unsigned int n)
+{
+	int *entry;
+
+	if (id == m->id && m->stale) {
+		forget(m, id);
+		m->stale = false;
+	}
+	entry = bf_table_add(&m->peers, id);
+	if (entry && n == 0 && id != m->id)
+		m->known++;
+	return entry;
 }
 
 static int take_vector(struct bf_member *m, const struct bf_wire_msg *msg, int *fd,
 		       struct belfry_error *err)
 {
-	unsigned int n = bf_table_count(&m->peers, msg->value);
+	unsigned int n = count(m, msg->value);
+	int verdict;
 	int *entry;
-	int keep;
 
 	if (n == BF_IVSHMEM_VECTORS_MAX) {
 		skip_bad(m, BAD_VECTOR, msg->value);
 		return 0;
 	}
-	keep = judge_vector(m, msg, n, err);
-	if (keep < 0)
-		return keep;
-	entry = bf_table_add(&m->peers, msg->value);
+	verdict = judge_vector(m, msg, n, err);
+	if (verdict < 0)
+		return verdict;
+	entry = add_vector(m, msg->value, n);
 	if (!entry)
 		return bf_err(err, ENOMEM, "no memory for peer %" PRId64, msg->value);
-	if (!keep)
-		return 0;
-	fcntl(*fd, F_SETFL, O_NONBLOCK); /* a full counter must not stop whoever rings */
-	*entry = bf_take(fd);
-	m->ops->vector_added(m->owner, msg->value, n, *entry);
+	if (verdict == KEEP) {
+		fcntl(*fd, F_SETFL, O_NONBLOCK); /* a full counter must stop nobody */
+		*entry = bf_take(fd);
+		m->ops->vector_added(m->owner, msg->value, n, *entry);
+	} else if (verdict == UNHELD) {
+		*entry = BF_TABLE_UNHELD;
+		m->unheld++;
+		if (m->settled && m->unheld >= m->unheld_next)
+			log_unheld(m);
+	}
 	return 0;
 }
 
@@ -270,8 +349,7 @@ static void take_leave(struct bf_member *m, uint16_t id)
 	} else if (!bf_table_has(&m->peers, id)) {
 		skip_bad(m, BAD_LEAVE, id);
 	} else {
-		m->ops->left(m->owner, id);
-		bf_table_remove(&m->peers, id);
+		forget(m, id);
 	}
 }
 
@@ -317,7 +395,7 @@ int bf_member_take(struct bf_member *m, const struct bf_wire_msg *msg,
 
 void bf_member_settle(struct bf_member *m)
 {
-	unsigned int have = bf_table_count(&m->peers, m->id);
+	unsigned int have = count(m, m->id);
 
 	m->settled = true;
 	if (have < m->own_vectors)

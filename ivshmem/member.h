@@ -7,6 +7,7 @@
 #ifndef BF_IVSHMEM_MEMBER_H
 #define BF_IVSHMEM_MEMBER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/resource.h>
@@ -33,16 +34,25 @@ struct bf_member {
 
 	enum bf_member_state state;
 	bool settled;
+	bool again; /* not the first handshake: ID and memory are known */
+	bool stale; /* our vectors are those of the connection before */
 	uint16_t id;
 	int memory;
-	struct bf_table peers;
+	struct bf_table peers; /* ourselves, too */
 
-	unsigned int unheld;   /* eventfds closed because of fd_limit */
-	unsigned int bad;      /* messages skipped */
-	unsigned int bad_seen; /* bit per kind: it has been logged */
+	/* For bf_peer_stats(), which other threads may call. */
+	atomic_uint known;         /* peers, without us */
+	atomic_uint unheld;        /* eventfds of theirs closed because of fd_limit */
+	atomic_uint_least64_t bad; /* messages skipped */
+
+	unsigned int unheld_next; /* how many of those the log is to hear of next */
+	unsigned int bad_seen;    /* bit per kind: it has been logged */
 };
 
-/* @fd_limit: the soft RLIMIT_NOFILE. @ops, @owner and @log must outlive @m. */
+/*
+ * @fd_limit: the soft RLIMIT_NOFILE. Of @ops, vector_added and left are called. @ops,
+ * @owner and @log must outlive @m.
+ */
 void bf_member_init(struct bf_member *m, unsigned int own_vectors, rlim_t fd_limit,
 		    const struct bf_peer_ops *ops, void *owner, const struct bf_log *log);
 
@@ -50,8 +60,16 @@ void bf_member_init(struct bf_member *m, unsigned int own_vectors, rlim_t fd_lim
 void bf_member_fini(struct bf_member *m);
 
 /*
- * Take in one message, and its descriptor (takes). Calls ops->vector_added and ops->left.
- * Return: 0; a negative errno when the server cannot be understood any more.
+ * The next message is the first of a new connection. ID and memory stay, and must come
+ * again as they were. Then the other peers are forgotten; our own vectors are when the
+ * first of the new ones comes. The owner hears of each with left().
+ */
+void bf_member_again(struct bf_member *m, rlim_t fd_limit);
+
+/*
+ * Take in one message, and its descriptor (takes).
+ * Return: 0; -ESTALE when ID or memory have changed since the connection before; another
+ * negative errno when the server cannot be understood any more.
  */
 int bf_member_take(struct bf_member *m, const struct bf_wire_msg *msg,
 		   struct belfry_error *err);

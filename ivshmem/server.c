@@ -87,7 +87,7 @@ struct bf_server {
 
 static void tell(struct bf_server *s);
 
-/* --- one client ------------------------------------------------------------------- */
+/* --- one client --- */
 
 static void client_free(struct client *c)
 {
@@ -140,7 +140,7 @@ static void client_queued(struct client *c, int r)
 			     c->outbox.messages);
 }
 
-/* --- sending ---------------------------------------------------------------------- */
+/* --- sending --- */
 
 /* Start the outbox's first message, unless one is under way. Return: if there is one. */
 static bool client_has_message(struct client *c)
@@ -230,7 +230,7 @@ static void client_may_send(struct bf_op *op, int res)
 	tell(c->server);
 }
 
-/* --- coming and leaving ----------------------------------------------------------- */
+/* --- coming and leaving --- */
 
 static void client_stirred(struct bf_op *op, int res)
 {
@@ -357,7 +357,7 @@ int bf_server_add(struct bf_server *s, int sock, struct belfry_error *err)
 	return id;
 }
 
-/* --- the server ------------------------------------------------------------------- */
+/* --- the server --- */
 
 static void accepted(struct bf_listener *listener, int sock)
 {

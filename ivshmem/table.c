@@ -11,7 +11,7 @@
 struct peer {
 	uint16_t n;
 	uint16_t room;
-	int fd[]; /* by vector; -1: counted only */
+	int fd[]; /* by vector; -1, BF_TABLE_UNHELD: counted only */
 };
 
 struct bf_table_page {
@@ -73,6 +73,29 @@ unsigned int bf_table_count(const struct bf_table *table, uint16_t id)
 	return peer ? peer->n : 0;
 }
 
+unsigned int bf_table_unheld(const struct bf_table *table, uint16_t id)
+{
+	const struct peer *peer = find(table, id);
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; peer && i < peer->n; i++)
+		n += peer->fd[i] == BF_TABLE_UNHELD;
+	return n;
+}
+
+int bf_table_next(const struct bf_table *table, unsigned int id)
+{
+	for (; id < BF_TABLE_IDS; id++) {
+		const struct bf_table_page *page = table->page[id / PAGE_SIZE];
+
+		if (!page)
+			id |= PAGE_SIZE - 1; /* its last */
+		else if (page->peer[id % PAGE_SIZE])
+			return id;
+	}
+	return -1;
+}
+
 int *bf_table_add(struct bf_table *table, uint16_t id)
 {
 	struct peer **at = place(table, id);
@@ -89,7 +112,16 @@ int bf_table_fd(const struct bf_table *table, uint16_t id, unsigned int vector)
 {
 	const struct peer *peer = find(table, id);
 
-	return peer && vector < peer->n ? peer->fd[vector] : -1;
+	return peer && vector < peer->n && peer->fd[vector] >= 0 ? peer->fd[vector] : -1;
+}
+
+int bf_table_take(struct bf_table *table, uint16_t id, unsigned int vector)
+{
+	int fd = bf_table_fd(table, id, vector);
+
+	if (fd >= 0)
+		find(table, id)->fd[vector] = -1;
+	return fd;
 }
 
 void bf_table_remove(struct bf_table *table, uint16_t id)

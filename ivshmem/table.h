@@ -11,6 +11,8 @@
 #define BF_TABLE_IDS   (BF_IVSHMEM_ID_MAX + 1)
 #define BF_TABLE_PAGES 256
 
+#define BF_TABLE_UNHELD (-2) /* an entry: there was no descriptor to spare for it */
+
 struct bf_table_page;
 
 /*
@@ -30,6 +32,12 @@ bool bf_table_has(const struct bf_table *table, uint16_t id);
 /* How many vectors of @id have been added. */
 unsigned int bf_table_count(const struct bf_table *table, uint16_t id);
 
+/* How many of them are BF_TABLE_UNHELD. */
+unsigned int bf_table_unheld(const struct bf_table *table, uint16_t id);
+
+/* Return: the first ID, @id or above, that has a vector; -1 when there is none. */
+int bf_table_next(const struct bf_table *table, unsigned int id);
+
 /*
  * Give @id one more vector.
  * Return: its entry, -1 until the caller puts an eventfd there (takes), and valid until
@@ -37,8 +45,12 @@ unsigned int bf_table_count(const struct bf_table *table, uint16_t id);
  */
 int *bf_table_add(struct bf_table *table, uint16_t id);
 
-/* Return: the eventfd (borrows); -1 when there is none. */
+/* Return: the eventfd (borrows); -1: there is none. */
 int bf_table_fd(const struct bf_table *table, uint16_t id, unsigned int vector);
+
+/* Return: the eventfd (returns), which is not in the table any more; -1: there is none.
+ */
+int bf_table_take(struct bf_table *table, uint16_t id, unsigned int vector);
 
 /* Forget @id and close its eventfds. */
 void bf_table_remove(struct bf_table *table, uint16_t id);

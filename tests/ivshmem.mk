@@ -9,7 +9,7 @@ tests-y += outbox
 outbox-test-y := tests/unit/outbox_test.o ivshmem/outbox.o ivshmem/ids.o base/err.o
 
 ivshmem-peer-o := ivshmem/peer.o ivshmem/member.o ivshmem/table.o ivshmem/wire.o \
-	base/loop.o base/err.o base/log.o
+	ivshmem/dial.o ivshmem/late.o base/loop.o base/err.o base/log.o
 ivshmem-server-o := ivshmem/server.o ivshmem/listen.o ivshmem/outbox.o ivshmem/ids.o
 
 tests-y += handshake
@@ -19,3 +19,18 @@ handshake-test-y := tests/peers/handshake_test.o tests/peers/fake_server.o \
 tests-y += peers
 peers-test-y := tests/peers/peers_test.o tests/peers/party.o $(ivshmem-peer-o) \
 	$(ivshmem-server-o)
+
+tests-y += reconnect
+reconnect-test-y := tests/peers/reconnect_test.o tests/peers/fake_server.o \
+	tests/peers/party.o $(ivshmem-peer-o)
+
+tests-y += crowd
+crowd-test-y := tests/peers/crowd_test.o tests/peers/fake_server.o \
+	tests/peers/party.o $(ivshmem-peer-o)
+
+tests-y += dial
+dial-test-y := tests/peers/dial_test.o ivshmem/dial.o base/err.o base/log.o
+
+# ivshmem-objs: see tests/devices.mk
+tests-y += device
+device-test-y = tests/peers/device_test.o $(ivshmem-objs)

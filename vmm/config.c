@@ -71,8 +71,7 @@ const struct bf_key bf_vm_keys[] = {
 };
 /* clang-format on */
 
-/* --- sections -------------------------------------------------------------------------
- */
+/* --- sections --- */
 
 /* Room for one more behind @n of @size bytes, zeroed. Return: the array; NULL. */
 static void *grow(void *array, unsigned int n, size_t size)
@@ -220,8 +219,7 @@ const struct bf_vm_conf *bf_config_vm(const struct belfry_config *cfg, const cha
 	return NULL;
 }
 
-/* --- the whole, and single values ------------------------------------------------------
- */
+/* --- the whole, and single values --- */
 
 int belfry_config_create(struct belfry_config **out, struct belfry_error *err)
 {

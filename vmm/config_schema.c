@@ -63,8 +63,7 @@ static struct bounds bounds_of(const struct bf_key *key)
 	return b;
 }
 
-/* --- for a terminal
- * --------------------------------------------------------------------- */
+/* --- for a terminal --- */
 
 static const char *default_word(const struct bf_key *key)
 {
@@ -90,8 +89,7 @@ static void put_help(FILE *out)
 	each_section(out, help_section);
 }
 
-/* --- for the man page, in scdoc(5)
- * ------------------------------------------------------ */
+/* --- for the man page, in scdoc(5) --- */
 
 /* scdoc takes these for markup. */
 static void put_escaped(FILE *out, const char *s)
@@ -139,8 +137,7 @@ static void man_section(FILE *out, const char *path, const char *help,
 		man_key(out, key);
 }
 
-/* --- all three
- * -------------------------------------------------------------------------- */
+/* --- all three --- */
 
 static int put_schema(FILE *out, enum belfry_schema_format format)
 {

@@ -46,8 +46,7 @@ static void seen_fini(struct seen *seen)
 static int load_node(struct loader *l, const char *path, yaml_mark_t at,
 		     const yaml_event_t *ev, struct belfry_error *err);
 
-/* --- messages -------------------------------------------------------------------------
- */
+/* --- messages --- */
 
 /* Put "file:line:column" in front of the message. Return: @r. */
 static int wrap_mark(const struct loader *l, yaml_mark_t at, int r,
@@ -94,8 +93,7 @@ static const char *name_of_place(const struct bf_place *place)
 	return bf_type_phrase(place->key->type);
 }
 
-/* --- events ---------------------------------------------------------------------------
- */
+/* --- events --- */
 
 /* Anchors, aliases, tags, NUL: what YAML allows and we do not. */
 static int check_event(const yaml_event_t *ev, struct belfry_error *err)
@@ -134,8 +132,7 @@ static int next_event(struct loader *l, yaml_event_t *ev, struct belfry_error *e
 	return r < 0 ? wrap_mark(l, ev->start_mark, r, err) : 0;
 }
 
-/* --- nodes ----------------------------------------------------------------------------
- */
+/* --- nodes --- */
 
 /* A key of the mapping at @path: text, not seen before. */
 static int check_key(const char *path, const yaml_event_t *key, struct seen *seen,
@@ -323,8 +320,7 @@ static int load_node(struct loader *l, const char *path, yaml_mark_t at,
 	return place.shape == BF_SHAPE_LIST ? load_list(l, path, err) : 0;
 }
 
-/* --- the whole text -------------------------------------------------------------------
- */
+/* --- the whole text --- */
 
 /* The next event, which can be of one type only. */
 static int expect(struct loader *l, yaml_event_type_t type, const char *otherwise,

@@ -52,8 +52,7 @@ __attribute__((format(printf, 4, 5))) void bf_vm_end(struct belfry_vm *vm,
 /* A doorbell write reached user space. */
 void bf_vm_count_doorbell_exit(struct belfry_vm *vm);
 
-/* --- address spaces -------------------------------------------------------------------
- */
+/* --- address spaces --- */
 
 /*
  * A range of the guest-physical or the port space. Its owner embeds it and keeps it in
@@ -96,8 +95,7 @@ void *bf_mem_at(struct belfry_vm *vm, uint64_t gpa, uint64_t len);
  */
 int bf_vm_claim_file(struct belfry_vm *vm, uint64_t dev, uint64_t ino);
 
-/* --- doorbells and interrupts ---------------------------------------------------------
- */
+/* --- doorbells and interrupts --- */
 
 /*
  * Have the kernel write to eventfd @fd when the guest stores the 32-bit @value at @gpa;
@@ -134,8 +132,7 @@ void bf_irq_detach(struct belfry_vm *vm, int gsi, int fd);
 #define BF_LINES_MAX 64
 void bf_irq_line(struct belfry_vm *vm, unsigned int line, bool level);
 
-/* --- console --------------------------------------------------------------------------
- */
+/* --- console --- */
 
 /* Take one byte for the console. Return: false when it has to wait, so the byte is lost.
  */

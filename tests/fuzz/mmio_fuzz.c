@@ -65,7 +65,7 @@ struct world {
 	bool irqs_refused;
 };
 
-/* --- steps ------------------------------------------------------------------------- */
+/* --- steps --- */
 
 static unsigned int width(const struct step *s)
 {
@@ -323,7 +323,7 @@ static void (*const kinds[])(struct world *w, const struct step *s) = {
 	write_window,
 };
 
-/* --- what must hold ----------------------------------------------------------------- */
+/* --- what must hold --- */
 
 static void check_regions(const struct world *w)
 {
@@ -446,8 +446,7 @@ static void check_all(struct world *w)
 	check_vectors(w);
 }
 
-/* --- one input ------------------------------------------------------------------------
- */
+/* --- one input --- */
 
 /* The device is in slot 1, behind the host bridge: whose BAR 0 comes first. */
 static struct bf_pci_dev *find_device(const struct fake_vm *fake)

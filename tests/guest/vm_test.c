@@ -117,8 +117,7 @@ static int count_descriptors(void)
 	return n;
 }
 
-/* --- how a guest ends -----------------------------------------------------------------
- */
+/* --- how a guest ends --- */
 
 static void a_guest_powers_off_by_acpi(void **state)
 {
@@ -157,8 +156,7 @@ static void the_debug_exit_port_carries_a_status(void **state)
 	assert_int_equal(result.status, 37);
 }
 
-/* --- start, wait, stop, destroy -------------------------------------------------------
- */
+/* --- start, wait, stop, destroy --- */
 
 static void waiting_needs_a_started_vm(void **state)
 {
@@ -289,8 +287,7 @@ static void the_console_gets_every_byte(void **state)
 	close(file);
 }
 
-/* --- several --------------------------------------------------------------------------
- */
+/* --- several --- */
 
 static const char pair_yaml[] =
 	"links: { ring: { size: 1M, vectors: 2 } }\n"
@@ -455,8 +452,7 @@ static void a_thousand_vms_leave_no_descriptor_behind(void **state)
 	close(memory);
 }
 
-/* --- several vCPUs --------------------------------------------------------------------
- */
+/* --- several vCPUs --- */
 
 static void several_vcpus_come_up(void **state)
 {

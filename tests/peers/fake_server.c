@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/peers/fake_server.c - saying right and wrong things to a peer */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -13,25 +14,49 @@
 
 #define MANY 16
 
-static void send_bytes(int sock, int64_t value, size_t len, int fd, size_t n)
+struct part {
+	struct iovec iov;
+	struct msghdr hdr;
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * MANY)];
+};
+
+static void part_init(struct part *p, int64_t *value, size_t len, int fd, size_t n)
 {
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * MANY)] = { 0 };
-	struct iovec iov = { &value, len };
-	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct cmsghdr *c;
 
+	*p = (struct part){ .iov = { value, len } };
+	p->hdr = (struct msghdr){ .msg_iov = &p->iov, .msg_iovlen = 1 };
+	if (n == 0)
+		return;
+	p->hdr.msg_control = p->control;
+	p->hdr.msg_controllen = CMSG_SPACE(sizeof(int) * n);
+	c = CMSG_FIRSTHDR(&p->hdr);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int) * n);
+	for (size_t i = 0; i < n; i++)
+		memcpy(CMSG_DATA(c) + i * sizeof(int), &fd, sizeof(int));
+}
+
+static void send_bytes(int sock, int64_t value, size_t len, int fd, size_t n)
+{
+	struct part p;
+
 	assert_true(n <= MANY);
-	if (n > 0) {
-		hdr.msg_control = control;
-		hdr.msg_controllen = CMSG_SPACE(sizeof(int) * n);
-		c = CMSG_FIRSTHDR(&hdr);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * n);
-		for (size_t i = 0; i < n; i++)
-			memcpy(CMSG_DATA(c) + i * sizeof(int), &fd, sizeof(int));
-	}
-	assert_int_equal(sendmsg(sock, &hdr, MSG_NOSIGNAL | MSG_DONTWAIT), len);
+	part_init(&p, &value, len, fd, n);
+	assert_int_equal(sendmsg(sock, &p.hdr, MSG_NOSIGNAL | MSG_DONTWAIT), len);
+}
+
+bool fake_send_wait(int sock, int64_t value, int fd)
+{
+	struct part p;
+	ssize_t n;
+
+	part_init(&p, &value, sizeof(value), fd, fd >= 0);
+	/* ETOOMANYREFS: too many descriptors are under way for who is not root. */
+	while ((n = sendmsg(sock, &p.hdr, MSG_NOSIGNAL)) < 0 && errno == ETOOMANYREFS)
+		usleep(1000);
+	return n == sizeof(value);
 }
 
 void fake_send_many(int sock, int64_t value, int fd, size_t n)

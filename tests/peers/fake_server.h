@@ -3,11 +3,18 @@
 #ifndef BF_TESTS_FAKE_SERVER_H
 #define BF_TESTS_FAKE_SERVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* One message, with @fd unless that is -1 (borrows). */
 void fake_send(int sock, int64_t value, int fd);
+
+/*
+ * The same, waiting until there is room, for a thread of its own. Return: whether it was
+ * sent.
+ */
+bool fake_send_wait(int sock, int64_t value, int fd);
 
 /* One message with @n copies of @fd, at most 16. */
 void fake_send_many(int sock, int64_t value, int fd, size_t n);

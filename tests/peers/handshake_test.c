@@ -66,7 +66,7 @@ static int teardown(void **state)
 	return count_descriptors() == f->fds_before ? 0 : -1;
 }
 
-static void reconnect(struct fixture *f)
+static void start_over(struct fixture *f)
 {
 	int pair[2];
 
@@ -83,8 +83,13 @@ static int join_within(struct fixture *f, unsigned int own_vectors, uint64_t tim
 {
 	struct bf_log log = party_log_to(&f->log);
 
-	return bf_peer_create(&f->party.peer, f->loop, bf_take(&f->client), own_vectors,
-			      timeout_ns, &party_ops, &f->party, &log, &f->err);
+	struct bf_peer_conf conf = {
+		.sock = bf_take(&f->client),
+		.own_vectors = own_vectors,
+		.timeout_ns = timeout_ns,
+	};
+
+	return party_create(&f->party, f->loop, conf, &log, &f->err);
 }
 
 static int join(struct fixture *f, unsigned int own_vectors)
@@ -183,7 +188,7 @@ static void more_vectors_than_wanted_are_closed(void **state)
 	assert_int_equal(count_descriptors(), before);
 	assert_int_equal(f->party.added, 2);
 	assert_int_equal(bf_peer_eventfd(f->party.peer, 0, 2), -1);
-	assert_int_equal(bf_peer_bad_messages(f->party.peer), 0);
+	assert_int_equal(party_stats(&f->party).bad_messages, 0);
 }
 
 static void messages_may_come_in_pieces(void **state)
@@ -369,7 +374,7 @@ static void end_of_file_is_an_error_at_each_step(void **state)
 			fake_send(f->server, -1, f->memory);
 		bf_close(&f->server);
 		assert_fails(f, EPROTO, want[step]);
-		reconnect(f);
+		start_over(f);
 	}
 }
 
@@ -467,7 +472,7 @@ static void leaving_twice_is_survived_and_logged_once(void **state)
 			"bad message from the server: a peer left that was not here (3); "
 			"such ones are now counted only\n");
 	assert_int_equal(f->party.left, 1);
-	assert_int_equal(bf_peer_bad_messages(f->party.peer), 2);
+	assert_int_equal(party_stats(&f->party).bad_messages, 2);
 }
 
 static void our_own_leaving_is_survived(void **state)
@@ -495,7 +500,7 @@ static void a_second_memory_is_survived_and_closed(void **state)
 	assert_survived(f, "bad message from the server: memory came a second time (-1); "
 			   "such ones are now counted only\n");
 	assert_int_equal(count_descriptors(), before);
-	assert_int_equal(bf_peer_bad_messages(f->party.peer), 2);
+	assert_int_equal(party_stats(&f->party).bad_messages, 2);
 }
 
 static void surplus_descriptors_later_on_are_survived_and_closed(void **state)
@@ -533,7 +538,7 @@ static void a_descriptor_that_is_no_eventfd_counts_but_is_not_used(void **state)
 		assert_survived(f,
 				"bad message from the server: a descriptor is no eventfd "
 				"(3); such ones are now counted only\n");
-		assert_int_equal(bf_peer_bad_messages(f->party.peer),
+		assert_int_equal(party_stats(&f->party).bad_messages,
 				 BF_ARRAY_LEN(wrong));
 	}
 	assert_int_equal(f->party.added, 1);
@@ -571,7 +576,7 @@ static void more_than_2048_vectors_are_survived_and_closed(void **state)
 			"bad message from the server: a peer has more than 2048 vectors "
 			"(3); such ones are now counted only\n");
 	assert_int_equal(f->party.added, 2048);
-	assert_int_equal(bf_peer_bad_messages(f->party.peer), 2);
+	assert_int_equal(party_stats(&f->party).bad_messages, 2);
 	assert_int_equal(count_descriptors(), before + 2048);
 }
 
@@ -701,7 +706,7 @@ static void the_limit_that_the_log_asks_for_suffices(void **state)
 		2);
 	assert_int_equal(f->party.added, 101 - unheld);
 
-	reconnect(f);
+	start_over(f);
 	join_a_crowd(f, limit);
 	assert_string_equal(f->log.text, "");
 	assert_int_equal(f->party.added, 101);
@@ -724,7 +729,7 @@ static void unheld_vectors_still_count(void **state)
 	limit_descriptors(old);
 
 	assert_int_equal(f->party.left, 1);
-	assert_int_equal(bf_peer_bad_messages(f->party.peer), 0);
+	assert_int_equal(party_stats(&f->party).bad_messages, 0);
 }
 
 static void no_descriptor_for_the_memory_is_an_error(void **state)

@@ -372,7 +372,7 @@ static void connecting_and_closing_a_thousand_times_is_survived(void **state)
 	assert_int_equal(count_descriptors(), before);
 	assert_int_equal(f->party[0].left, 1000);
 	assert_int_equal(f->party[1].left, 1000);
-	assert_int_equal(bf_peer_bad_messages(f->party[0].peer), 0);
+	assert_int_equal(party_stats(&f->party[0]).bad_messages, 0);
 	assert_all_ring_all(f, 2, 1);
 }
 
@@ -394,7 +394,7 @@ static void a_client_that_joins_while_others_leave_hears_of_no_ghosts(void **sta
 	party_run_idle(f->loop);
 
 	assert_int_equal(f->party[0].left, N);
-	assert_int_equal(bf_peer_bad_messages(f->party[1].peer), 0);
+	assert_int_equal(party_stats(&f->party[1]).bad_messages, 0);
 	for (int id = 1; id <= N; id++)
 		assert_int_equal(bf_peer_eventfd(f->party[1].peer, id, 0), -1);
 	assert_all_ring_all(f, 2, 4);
@@ -451,7 +451,7 @@ static void a_client_that_does_not_read_is_dropped_and_the_others_told(void **st
 	assert_non_null(strstr(f->log.text, "ring: peer 1 dropped: it does not read, "));
 	for (int i = 0; i < 6; i++) {
 		assert_int_equal(bf_peer_eventfd(f->party[i].peer, slow_id, 0), -1);
-		assert_int_equal(bf_peer_bad_messages(f->party[i].peer), 0);
+		assert_int_equal(party_stats(&f->party[i]).bad_messages, 0);
 	}
 	assert_int_equal(f->party[0].left, 1);
 	assert_int_equal(f->party[0].last_left, slow_id);
@@ -632,6 +632,46 @@ static void the_kernels_limit_of_descriptors_under_way_is_survived(void **state)
 	assert_int_equal(status, 0);
 }
 
+static bool party_0_is_back(void *arg)
+{
+	struct party *p = arg;
+
+	return p->back > 0;
+}
+
+static void a_server_that_starts_again_is_joined_again(void **state)
+{
+	struct fixture *f = *state;
+	struct bf_peer_conf conf = { .path = f->path, .own_vectors = 2 };
+	eventfd_t n;
+
+	start_server(f, 2, 1000);
+	assert_int_equal(bf_server_listen(f->server, f->path, &f->err), 0);
+	conf.sock = bf_peer_connect(f->path, &f->err);
+	assert_int_equal(party_create(&f->party[0], f->loop, conf, NULL, &f->err), 0);
+	enter(f, 1, 2);
+	party_run_idle(f->loop);
+	bf_server_destroy(bf_take_ptr(&f->server));
+	party_run_idle(f->loop);
+	assert_all_ring_all(f, 2, 2);
+
+	start_server(f, 2, 1000);
+	assert_int_equal(bf_server_listen(f->server, f->path, &f->err), 0);
+	assert_true(party_run_until(f->loop, party_0_is_back, &f->party[0]));
+	assert_string_equal(f->party[0].story, "0.0, 0.1, 1.0, 1.1, lost, "
+					       "1 left, 0 left, 0.0, 0.1, back");
+
+	/* Who has not met it again is heard all the same. */
+	eventfd_write(bf_peer_eventfd(f->party[1].peer, 0, 1), 1);
+	party_run_idle(f->loop);
+	assert_int_equal(eventfd_read(bf_peer_eventfd(f->party[0].peer, 0, 1), &n), 0);
+
+	leave(f, 1);
+	enter(f, 2, 2);
+	party_run_idle(f->loop);
+	assert_all_ring_all(f, 3, 2);
+}
+
 /* --- the listening socket --- */
 
 static void connect_party(struct fixture *f, unsigned int i)
@@ -739,7 +779,7 @@ static void a_client_that_closes_before_it_is_accepted_is_survived(void **state)
 		close(bf_peer_connect(f->path, &f->err));
 	connect_party(f, 0);
 	party_run_idle(f->loop);
-	assert_int_equal(bf_peer_bad_messages(f->party[0].peer), 0);
+	assert_int_equal(party_stats(&f->party[0]).bad_messages, 0);
 	assert_all_ring_all(f, 1, 1);
 }
 
@@ -768,6 +808,7 @@ int main(void)
 		TEST(too_many_vectors_are_refused),
 		TEST(a_client_without_descriptors_left_is_refused),
 		TEST(the_kernels_limit_of_descriptors_under_way_is_survived),
+		TEST(a_server_that_starts_again_is_joined_again),
 		TEST(peers_connect_to_a_path),
 		TEST(listening_where_a_file_exists_is_an_error),
 		TEST(listening_twice_is_an_error),

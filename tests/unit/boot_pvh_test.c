@@ -72,8 +72,7 @@ struct map_entry {
 	uint32_t type, reserved;
 };
 
-/* --- what a good one gets ------------------------------------------------------------
- */
+/* --- what a good one gets --- */
 
 static void a_kernel_is_put_where_it_says_and_entered_by_its_note(void **state)
 {
@@ -248,8 +247,7 @@ static void the_longest_command_line_fits_and_no_longer_one(void **state)
 	free(cmdline);
 }
 
-/* --- files that are no kernel
- * ------------------------------------------------------------ */
+/* --- files that are no kernel --- */
 
 #define NO_KERNEL "not a kernel: expected an ELF file with a PVH note, or a bzImage"
 
@@ -326,8 +324,7 @@ static void an_elf_file_for_another_machine_is_refused(void **state)
 	assert_refused(f, ENOEXEC, message);
 }
 
-/* --- ELF files with mistakes
- * ---------------------------------------------------------------- */
+/* --- ELF files with mistakes --- */
 
 static void a_truncated_file_is_refused_wherever_it_ends(void **state)
 {

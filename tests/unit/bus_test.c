@@ -82,7 +82,7 @@ static int unmake(void **state)
 	return 0;
 }
 
-/* --- mapping ---------------------------------------------------------------------- */
+/* --- mapping --- */
 
 static void neighbours_touch_without_overlapping(void **state)
 {
@@ -193,7 +193,7 @@ static void removing_what_is_not_there_does_nothing(void **state)
 	assert_int_equal(there.reads, 1);
 }
 
-/* --- accesses --------------------------------------------------------------------- */
+/* --- accesses --- */
 
 static void an_access_reaches_its_region_with_offset_value_and_width(void **state)
 {

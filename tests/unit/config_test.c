@@ -14,8 +14,7 @@
 #define LOAD(text)       belfry_config_load_string(*state, "t.yaml", text, &err)
 #define BAD_NAME         "a name is 1 to 32 letters, digits, '_' and '-', a letter or digit first"
 
-/* --- setting --------------------------------------------------------------------------
- */
+/* --- setting --- */
 
 static void the_first_key_makes_a_vm_with_defaults(void **state)
 {
@@ -80,8 +79,9 @@ static void an_unknown_key_gets_the_nearest_one(void **state)
 		     "vms.a: unknown key 'device'; did you mean 'devices'?");
 	assert_fails(SET("links.a.vector", "1"), EINVAL,
 		     "links.a: unknown key 'vector'; did you mean 'vectors'?");
-	assert_fails(SET("links.a.owner", "1"), EINVAL,
-		     "links.a: unknown key 'owner'; expected one of size, vectors, hugepages");
+	assert_fails(
+		SET("links.a.owner", "1"), EINVAL,
+		"links.a: unknown key 'owner'; expected one of size, vectors, hugepages");
 	assert_fails(
 		SET("vms.a.disk", "1"), EINVAL,
 		"vms.a: unknown key 'disk'; expected one of kernel, initrd, cmdline, "
@@ -267,8 +267,7 @@ static void null_arguments_are_errors(void **state)
 	belfry_config_destroy(NULL);
 }
 
-/* --- descriptors, removing, names -----------------------------------------------------
- */
+/* --- descriptors, removing, names --- */
 
 static void descriptors_stand_for_files_and_are_closed_in_the_end(void **state)
 {
@@ -349,8 +348,7 @@ static void what_cannot_be_removed_is_an_error(void **state)
 	assert_fails(REMOVE(""), EINVAL, "empty path: expected vms.NAME or links.NAME");
 }
 
-/* --- validation -----------------------------------------------------------------------
- */
+/* --- validation --- */
 
 static void a_complete_configuration_validates(void **state)
 {

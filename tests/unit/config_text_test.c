@@ -144,8 +144,7 @@ static void bytes_that_are_not_utf8_never_get_in(void **state)
 		     "vms.a.kernel caf?: not UTF-8");
 }
 
-/* --- the schema -----------------------------------------------------------------------
- */
+/* --- the schema --- */
 
 static void help_has_a_line_for_each_key(void **state)
 {

@@ -56,8 +56,7 @@ static void assert_pair(const struct belfry_config *cfg)
 	assert_int_equal(belfry_config_validate(cfg, NULL), 0);
 }
 
-/* --- what works -----------------------------------------------------------------------
- */
+/* --- what works --- */
 
 static void yaml_is_read(void **state)
 {
@@ -101,8 +100,7 @@ static void a_later_text_adds_and_overrides(void **state)
 	assert_string_equal(belfry_config_vm_name(*state, 2), "extra");
 }
 
-/* --- mistakes -------------------------------------------------------------------------
- */
+/* --- mistakes --- */
 
 struct mistake {
 	const char *text;
@@ -278,8 +276,7 @@ static void bytes_that_are_no_text_are_refused(void **state)
 	assert_mistakes(mistakes, BF_ARRAY_LEN(mistakes));
 }
 
-/* --- sizes and files ------------------------------------------------------------------
- */
+/* --- sizes and files --- */
 
 static void deep_nesting_ends_where_the_schema_does(void **state)
 {

@@ -22,6 +22,7 @@ struct bf_peer {
 	int memory;
 	struct fake_vector *vectors;
 	unsigned int n;
+	unsigned int reconnects;
 };
 
 int bf_peer_connect(const char *path, struct belfry_error *err)
@@ -67,6 +68,27 @@ void fake_lose_server(struct bf_peer *peer)
 	peer->ops->server_lost(peer->owner, &why);
 }
 
+void fake_return_server(struct bf_peer *peer)
+{
+	unsigned int own = 0;
+
+	for (unsigned int i = 0; i < peer->n; i++)
+		own += peer->vectors[i].id == peer->id;
+	while (peer->n > 0)
+		fake_leave(peer, peer->vectors[0].id);
+	for (unsigned int i = 0; i < own; i++)
+		fake_join(peer, peer->id, i);
+	peer->reconnects++;
+	peer->ops->server_back(peer->owner);
+}
+
+void fake_change_server(struct bf_peer *peer)
+{
+	const struct belfry_error why = { -ESTALE, "the memory is another one" };
+
+	peer->ops->server_changed(peer->owner, &why);
+}
+
 const struct fake_vector *fake_vectors(const struct bf_peer *peer, unsigned int *n)
 {
 	*n = peer->n;
@@ -80,24 +102,25 @@ unsigned int fake_rings(int fd)
 	return eventfd_read(fd, &count) == 0 ? count : 0;
 }
 
-int bf_peer_create(struct bf_peer **out, struct bf_loop *loop, int sock,
-		   unsigned int own_vectors, uint64_t timeout_ns,
-		   const struct bf_peer_ops *ops, void *owner, const struct bf_log *log,
+int bf_peer_create(struct bf_peer **out, struct bf_loop *loop,
+		   const struct bf_peer_conf *conf, const struct bf_log *log,
 		   struct belfry_error *err)
 {
 	struct bf_peer *peer = calloc(1, sizeof(*peer));
 
 	if (!peer)
 		abort();
-	close(sock);
+	close(conf->sock);
 	*peer = (struct bf_peer){
-		.ops = ops,
-		.owner = owner,
+		.ops = conf->ops,
+		.owner = conf->owner,
 		.id = fake_link.id,
 		.memory = fcntl(fake_link.memory, F_DUPFD_CLOEXEC, 3),
 	};
-	fake_link.wanted = own_vectors;
-	fake_link.timeout_ns = timeout_ns;
+	snprintf(fake_link.again, sizeof(fake_link.again), "%s",
+		 conf->path ? conf->path : "");
+	fake_link.wanted = conf->own_vectors;
+	fake_link.timeout_ns = conf->timeout_ns;
 	fake_link.peer = peer;
 	fake_link.alive++;
 	for (unsigned int i = 0; i < fake_link.others; i++)
@@ -132,4 +155,9 @@ uint16_t bf_peer_id(const struct bf_peer *peer)
 int bf_peer_memory(const struct bf_peer *peer)
 {
 	return peer->memory;
+}
+
+void bf_peer_stats(const struct bf_peer *peer, struct bf_peer_stats *out)
+{
+	*out = (struct bf_peer_stats){ .reconnects = peer->reconnects };
 }

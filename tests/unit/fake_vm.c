@@ -31,7 +31,7 @@ static void must(bool holds, const char *what)
 	abort();
 }
 
-/* --- the machine ----------------------------------------------------------------- */
+/* --- the machine --- */
 
 void bf_vm_lock(struct belfry_vm *vm)
 {
@@ -99,7 +99,7 @@ void bf_vm_count_doorbell_exit(struct belfry_vm *vm)
 	fake_of(vm)->doorbell_exits++;
 }
 
-/* --- address spaces --------------------------------------------------------------- */
+/* --- address spaces --- */
 
 int bf_vm_map(struct belfry_vm *vm, struct bf_region *r, struct belfry_error *err)
 {
@@ -141,7 +141,7 @@ int bf_vm_claim_file(struct belfry_vm *vm, uint64_t dev, uint64_t ino)
 	return -fake_of(vm)->claim_errno;
 }
 
-/* --- doorbells ---------------------------------------------------------------------- */
+/* --- doorbells --- */
 
 static struct fake_bell *bell_find(const struct fake_vm *fake, uint64_t gpa,
 				   int64_t value)
@@ -184,8 +184,7 @@ int fake_bell_at(const struct fake_vm *fake, uint64_t gpa, int64_t value)
 	return bell ? bell->fd : -1;
 }
 
-/* --- interrupts -----------------------------------------------------------------------
- */
+/* --- interrupts --- */
 
 static struct fake_gsi *gsi_at(struct fake_vm *fake, int gsi)
 {
@@ -309,8 +308,7 @@ void bf_irq_line(struct belfry_vm *vm, unsigned int line, bool level)
 	fake->lines[line] = level;
 }
 
-/* --- console --------------------------------------------------------------------------
- */
+/* --- console --- */
 
 bool bf_console_ready(const struct belfry_vm *vm)
 {
@@ -329,8 +327,7 @@ bool bf_console_put(struct belfry_vm *vm, uint8_t byte)
 	return true;
 }
 
-/* --- making one -----------------------------------------------------------------------
- */
+/* --- making one --- */
 
 static void keep_line(void *user, enum belfry_log_level level, const char *line)
 {
@@ -440,8 +437,7 @@ void fake_vm_destroy(struct fake_vm *fake)
 	free(fake);
 }
 
-/* --- what a vCPU does ------------------------------------------------------------------
- */
+/* --- what a vCPU does --- */
 
 uint64_t fake_read(struct fake_vm *fake, uint64_t gpa, unsigned int len)
 {

@@ -113,7 +113,7 @@ static off_t size_of_shm(const struct fixture *f)
 	return fd < 0 || fstat(fd, &st) < 0 ? -1 : st.st_size;
 }
 
-/* --- what it is -------------------------------------------------------------------- */
+/* --- what it is --- */
 
 static void a_plain_device_has_no_vectors_and_no_capabilities(void **state)
 {
@@ -178,7 +178,7 @@ static void the_schema_sees_two_devices_of_one_vm_on_one_name(void **state)
 	assert_int_equal(bf_ivshmem_ops.clash(&conf, &conf, &err), -EINVAL);
 }
 
-/* --- where memory comes from -------------------------------------------------------- */
+/* --- where memory comes from --- */
 
 static void shared_memory_is_created_when_absent_and_stays(void **state)
 {
@@ -247,8 +247,7 @@ static void a_descriptor_is_used_and_stays_the_callers(void **state)
 	assert_true(fcntl(fd, F_GETFD) >= 0);
 }
 
-/* --- what cannot be -------------------------------------------------------------------
- */
+/* --- what cannot be --- */
 
 /* The device is refused, and the message names its memory. */
 static void assert_refused(const struct fixture *f, struct bf_ivshmem_conf conf,

@@ -116,7 +116,7 @@ static int eventfd_of(const struct fixture *f, unsigned int id, unsigned int num
 	return -1;
 }
 
-/* --- what it is -------------------------------------------------------------------- */
+/* --- what it is --- */
 
 static void a_doorbell_device_is_what_drivers_look_for(void **state)
 {
@@ -160,8 +160,7 @@ static void bar_2_is_the_memory_of_the_link(void **state)
 	assert_memory_equal(seen, "bell", 4);
 }
 
-/* --- registers -----------------------------------------------------------------------
- */
+/* --- registers --- */
 
 static void registers_start_as_zero_but_for_the_position(void **state)
 {
@@ -256,8 +255,7 @@ static void the_last_byte_can_be_reached(void **state)
 	assert_int_equal(get(f, IVSHMEM_REGS_SIZE, 4), 0xffffffff);
 }
 
-/* --- doorbells that KVM rings
- * ------------------------------------------------------------ */
+/* --- doorbells that KVM rings --- */
 
 static void every_vector_of_every_peer_is_a_doorbell(void **state)
 {
@@ -359,8 +357,7 @@ static void doorbells_outlive_the_server(void **state)
 			    "ivshmem: server lost: end of file; known peers stay");
 }
 
-/* --- doorbells that reach us
- * --------------------------------------------------------------- */
+/* --- doorbells that reach us --- */
 
 static void a_doorbell_rings_the_peer_and_vector_it_names(void **state)
 {
@@ -465,8 +462,7 @@ static void a_doorbell_gets_another_chance_when_the_registers_move(void **state)
 	assert_int_equal(f->fake->n_bells, 3);
 }
 
-/* --- vectors
- * -------------------------------------------------------------------------------- */
+/* --- vectors --- */
 
 /* Let vector @index send data @index, and enable MSI-X. */
 static void open_vector(const struct fixture *f, unsigned int index)
@@ -525,7 +521,7 @@ a_vector_of_ours_that_the_device_does_not_have_is_only_a_doorbell(void **state)
 	assert_int_equal(fake_attached(f->fake), 2);
 }
 
-/* --- reset ---------------------------------------------------------------------- */
+/* --- reset --- */
 
 static void a_reset_clears_the_registers_and_keeps_position_and_memory(void **state)
 {
@@ -570,8 +566,7 @@ static void after_a_reset_our_vectors_fire_again(void **state)
 	assert_int_equal(fake_interrupts(f->fake), 1);
 }
 
-/* --- joining
- * ---------------------------------------------------------------------------------- */
+/* --- joining --- */
 
 static void the_server_is_given_five_seconds_for_the_vectors_we_want(void **state)
 {

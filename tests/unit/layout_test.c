@@ -17,7 +17,7 @@ int bf_vm_kvm_vm(const struct belfry_vm *vm)
 	return -1;
 }
 
-/* --- layout ------------------------------------------------------------------------ */
+/* --- layout --- */
 
 static void memory_below_the_hole_is_one_span(void **state)
 {
@@ -144,7 +144,7 @@ static void the_cpu_tells_how_wide_its_addresses_are(void **state)
 	assert_in_range(bits, 36, 52);
 }
 
-/* --- routes ------------------------------------------------------------------------ */
+/* --- routes --- */
 
 /* Whether @gsi goes to @pin of @chip. */
 static bool routed(const struct kvm_irq_routing_entry *routes, unsigned int n,

@@ -113,8 +113,7 @@ static int unmake(void **state)
 	return 0;
 }
 
-/* --- what the guest does, and others do ------------------------------------------------
- */
+/* --- what the guest does, and others do --- */
 
 static uint64_t get(const struct fixture *f, uint64_t off, unsigned int len)
 {
@@ -179,8 +178,7 @@ static bool attached(const struct fixture *f, unsigned int vector)
 	return fake_gsi_of(f->fake, f->card->events[vector]) >= 0;
 }
 
-/* --- layout ---------------------------------------------------------------------------
- */
+/* --- layout --- */
 
 static void table_and_pending_bits_are_where_the_capability_says(void **state)
 {
@@ -233,8 +231,7 @@ static void of_the_control_register_only_enable_and_mask_are_writable(void **sta
 	assert_int_equal(bf_pci_get16(&f->card->pci, FLAGS), FEW - 1);
 }
 
-/* --- accesses to the table
- * -------------------------------------------------------------- */
+/* --- accesses to the table --- */
 
 static void the_table_takes_dwords_and_qwords(void **state)
 {
@@ -313,8 +310,7 @@ static void each_vector_has_its_pending_bit(void **state)
 	unmake_it(&f);
 }
 
-/* --- firing
- * ------------------------------------------------------------------------------ */
+/* --- firing --- */
 
 static void an_event_of_an_open_vector_is_the_interrupt_the_guest_asked_for(void **state)
 {
@@ -478,8 +474,7 @@ static void an_open_vector_may_be_routed_anew(void **state)
 	assert_int_equal(f->fake->attaches, 1); /* never let go of */
 }
 
-/* --- eventfds come late, or never
- * ---------------------------------------------------------- */
+/* --- eventfds come late, or never --- */
 
 static void a_vector_without_an_eventfd_stays_silent(void **state)
 {
@@ -534,8 +529,7 @@ static void an_eventfd_for_a_vector_that_is_not_there_is_ignored(void **state)
 	assert_int_equal(fake_attached(f->fake), 1);
 }
 
-/* --- what it costs
- * ----------------------------------------------------------------------------- */
+/* --- what it costs --- */
 
 static void a_vector_takes_its_gsi_when_it_may_fire_for_the_first_time(void **state)
 {
@@ -602,8 +596,7 @@ static void other_writes_to_configuration_space_change_nothing(void **state)
 	assert_true(attached(f, 0)); /* decoding is about the BARs */
 }
 
-/* --- a host that cannot
- * --------------------------------------------------------------------- */
+/* --- a host that cannot --- */
 
 static void without_a_gsi_the_event_waits_and_the_log_says_so_once(void **state)
 {
@@ -662,7 +655,7 @@ static void an_irqfd_that_is_busy_leaves_the_event_pending(void **state)
 	assert_int_equal(pending(f), 0);
 }
 
-/* --- reset -------------------------------------------------------------------------- */
+/* --- reset --- */
 
 static void after_a_reset_all_is_off_and_masked_and_nothing_pending(void **state)
 {

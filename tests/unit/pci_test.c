@@ -196,7 +196,7 @@ static bool answers(const struct fixture *f, unsigned int bar, uint64_t gpa)
 	return f->card->reads == before + 1 && f->card->bar == bar && f->card->off == 0;
 }
 
-/* --- configuration space ------------------------------------------------------------ */
+/* --- configuration space --- */
 
 static void the_host_bridge_is_in_slot_0(void **state)
 {
@@ -332,7 +332,7 @@ static void capabilities_form_a_list_that_starts_with_the_last(void **state)
 	assert_int_equal(bf_pci_config_read(f->bus, 1, 0x40, 2), PCI_CAP_ID_MSIX);
 }
 
-/* --- ECAM --------------------------------------------------------------------------- */
+/* --- ECAM --- */
 
 static uint64_t ecam(const struct fixture *f, unsigned int slot, unsigned int function,
 		     unsigned int off)
@@ -377,7 +377,7 @@ static void ecam_answers_to_no_8_bytes(void **state)
 			 PCI_COMMAND_MEMORY);
 }
 
-/* --- placing ------------------------------------------------------------------------ */
+/* --- placing --- */
 
 static void bars_start_in_their_windows_aligned_to_their_size(void **state)
 {
@@ -496,7 +496,7 @@ static void a_device_without_handlers_reads_as_ones(void **state)
 	assert_int_equal(fake_read(f->fake, 0xd0000000, 4), UINT32_MAX);
 }
 
-/* --- sizing ------------------------------------------------------------------------- */
+/* --- sizing --- */
 
 static void ones_ask_a_32_bit_bar_for_its_size_and_it_stays(void **state)
 {
@@ -583,7 +583,7 @@ static void a_bar_of_4_gib_and_more_tells_its_size_in_the_high_half(void **state
 	assert_int_equal(bf_pci_config_read(f->bus, 2, BAR(MEM) + 4, 4), 0xfffffffc);
 }
 
-/* --- moving ------------------------------------------------------------------------- */
+/* --- moving --- */
 
 static void a_register_bar_moves_and_its_device_hears_of_it(void **state)
 {
@@ -708,7 +708,7 @@ static void a_bar_that_cannot_go_back_is_lost_with_a_word_in_the_log(void **stat
 	assert_true(answers(f, REGS, 0xd0000000));
 }
 
-/* --- decoding ----------------------------------------------------------------------- */
+/* --- decoding --- */
 
 static void decoding_off_unmaps_every_bar(void **state)
 {
@@ -768,7 +768,7 @@ static void a_bar_that_cannot_be_mapped_waits_for_a_better_address(void **state)
 	assert_true(answers(f, REGS, 0xc0000000));
 }
 
-/* --- reset -------------------------------------------------------------------------- */
+/* --- reset --- */
 
 static void a_reset_puts_everything_back_where_it_was(void **state)
 {

@@ -44,7 +44,7 @@ static void out(const struct fixture *f, uint16_t port, uint32_t val, unsigned i
 	fake_out(f->fake, port, val, len);
 }
 
-/* --- PCI configuration -------------------------------------------------------------- */
+/* --- PCI configuration --- */
 
 static void the_address_port_keeps_a_dword(void **state)
 {
@@ -105,7 +105,7 @@ static void the_last_bytes_of_the_space_can_be_reached(void **state)
 	assert_int_equal(in(f, PCI_DATA + 3, 2), 0xffff); /* beyond the ports */
 }
 
-/* --- ways to end -------------------------------------------------------------------- */
+/* --- ways to end --- */
 
 static void the_reset_register_resets(void **state)
 {
@@ -154,7 +154,7 @@ static void the_debug_exit_carries_a_status(void **state)
 	assert_int_equal(f->fake->status, 0x2a);
 }
 
-/* --- COM1 --------------------------------------------------------------------------- */
+/* --- COM1 --- */
 
 static void a_wide_access_to_the_serial_port_is_one_for_each_byte(void **state)
 {

@@ -66,8 +66,7 @@ static int unmake(void **state)
 	return 0;
 }
 
-/* --- numbers, sizes, CPUs -------------------------------------------------------------
- */
+/* --- numbers, sizes, CPUs --- */
 
 static void sizes_have_binary_suffixes(void **state)
 {
@@ -148,8 +147,7 @@ static void what_is_no_cpu_list_is_refused(void **state)
 	assert_int_equal(bf_parse_cpus("0-99999999999999999999", 0, 7, NULL, 0), -ERANGE);
 }
 
-/* --- setting --------------------------------------------------------------------------
- */
+/* --- setting --- */
 
 static void each_type_fills_its_member(void **state)
 {
@@ -267,8 +265,7 @@ static void a_refused_value_leaves_the_old_one(void **state)
 	assert_string_equal(s->file.path, "old");
 }
 
-/* --- descriptors ----------------------------------------------------------------------
- */
+/* --- descriptors --- */
 
 static bool is_open(int fd)
 {
@@ -318,8 +315,7 @@ static void a_bad_descriptor_and_a_key_without_one_are_refused(void **state)
 	assert_string_equal(err.msg, "number takes no descriptor");
 }
 
-/* --- words ----------------------------------------------------------------------------
- */
+/* --- words --- */
 
 static void utf8_is_told_from_other_bytes(void **state)
 {

@@ -51,7 +51,7 @@ static unsigned int raised(const struct fixture *f)
 	return f->fake->raised[LINE];
 }
 
-/* --- registers --------------------------------------------------------------------- */
+/* --- registers --- */
 
 static void after_reset_the_transmitter_is_empty_and_nothing_is_pending(void **state)
 {
@@ -126,7 +126,7 @@ static void the_fifo_shows_in_the_interrupt_register(void **state)
 	assert_int_equal(get(f, UART_IIR), UART_IIR_NO_INT);
 }
 
-/* --- sending ------------------------------------------------------------------------ */
+/* --- sending --- */
 
 static void bytes_reach_the_console_in_order(void **state)
 {
@@ -154,8 +154,7 @@ static void a_busy_console_is_a_busy_transmitter(void **state)
 	assert_memory_equal(f->fake->console, "ac", 2);
 }
 
-/* --- the transmitter's interrupt ------------------------------------------------------
- */
+/* --- the transmitter's interrupt --- */
 
 static void enabling_the_interrupt_of_an_empty_transmitter_raises_it(void **state)
 {
@@ -237,8 +236,7 @@ static void without_out2_the_line_stays_low(void **state)
 	assert_false(line(f));
 }
 
-/* --- loop-back ------------------------------------------------------------------------
- */
+/* --- loop-back --- */
 
 static void in_loop_back_what_is_sent_is_received(void **state)
 {

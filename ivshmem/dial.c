@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ivshmem/dial.c - connecting to a server, again and again until one answers
+ *
+ * connect(2) of a local socket does not wait for the other side to accept: it works or
+ * fails at once, or would wait when the queue of those who want in is full. A dialer's
+ * socket is non-blocking, so that even then the loop goes on, and the next try is made
+ * after a pause like any other.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "ivshmem/dial.h"
+#include "ivshmem/ivshmem.h"
+
+#define CONNECT_S 5 /* that bf_peer_connect() waits */
+
+static int set_path(struct sockaddr_un *server, const char *path,
+		    struct belfry_error *err)
+{
+	size_t len = strlen(path);
+
+	*server = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (len >= sizeof(server->sun_path))
+		return bf_err(err, ENAMETOOLONG,
+			      "%s: %zu bytes; a socket's path has at most %zu", path, len,
+			      sizeof(server->sun_path) - 1);
+	memcpy(server->sun_path, path, len);
+	return 0;
+}
+
+/* @type: SOCK_NONBLOCK or 0. Return: the socket (returns); a negative errno. */
+static int dial(const struct sockaddr_un *server, int type, struct belfry_error *err)
+{
+	const struct timeval limit = { .tv_sec = CONNECT_S };
+	const char *path = server->sun_path;
+	BF_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | type, 0);
+
+	if (fd < 0)
+		return bf_err_sys(err, errno, "socket for %s", path);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	if (connect(fd, (const struct sockaddr *)server, sizeof(*server)) == 0)
+		return bf_take(&fd);
+
+	switch (errno) {
+	case ENOENT:
+	case ECONNREFUSED:
+		return bf_err(err, ECONNREFUSED,
+			      "%s: nobody listens, start the ivshmem server", path);
+	case EAGAIN: /* the queue of those who want in is full, and stays so */
+		return bf_err(err, ETIMEDOUT, "%s: no answer from the ivshmem server",
+			      path);
+	default:
+		return bf_err_sys(err, errno, "connect to %s", path);
+	}
+}
+
+int bf_peer_connect(const char *path, struct belfry_error *err)
+{
+	struct sockaddr_un server;
+	int r = set_path(&server, path, err);
+
+	return r < 0 ? r : dial(&server, 0, err);
+}
+
+static void pause_over(struct bf_op *op, int res)
+{
+	struct bf_dialer *d = BF_CONTAINER_OF(op, struct bf_dialer, op);
+	struct belfry_error why;
+	int sock;
+
+	if (res == -ECANCELED)
+		return;
+	d->tries++;
+	sock = dial(&d->server, SOCK_NONBLOCK, &why);
+	if (sock >= 0) {
+		d->connected(d, sock);
+		return;
+	}
+	bf_log(d->log, BELFRY_LOG_DEBUG, "%s", why.msg);
+	bf_dialer_start(d);
+}
+
+int bf_dialer_init(struct bf_dialer *d, struct bf_loop *loop, const char *path,
+		   bf_dialer_fn *connected, const struct bf_log *log,
+		   struct belfry_error *err)
+{
+	*d = (struct bf_dialer){
+		.loop = loop,
+		.log = log,
+		.connected = connected,
+		.op.done = pause_over,
+		.pause_ns = BF_DIALER_PAUSE_MIN_NS,
+	};
+	return path ? set_path(&d->server, path, err) : 0;
+}
+
+void bf_dialer_start(struct bf_dialer *d)
+{
+	if (!d->server.sun_path[0])
+		return;
+	bf_loop_timer(d->loop, &d->op, d->pause_ns);
+	d->pause_ns *= 2;
+	if (d->pause_ns > BF_DIALER_PAUSE_MAX_NS)
+		d->pause_ns = BF_DIALER_PAUSE_MAX_NS;
+}
+
+void bf_dialer_rest(struct bf_dialer *d)
+{
+	d->pause_ns = BF_DIALER_PAUSE_MIN_NS;
+}
+
+/* A server that answers while we stop is left alone. */
+static void hang_up(struct bf_dialer *d, int sock)
+{
+	close(sock);
+}
+
+void bf_dialer_stop(struct bf_dialer *d)
+{
+	d->connected = hang_up;
+	bf_loop_cancel(d->loop, &d->op);
+}

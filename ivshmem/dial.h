@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* ivshmem/dial.h - connecting to a server, again and again until one answers */
+#ifndef BF_IVSHMEM_DIAL_H
+#define BF_IVSHMEM_DIAL_H
+
+#include <stdatomic.h>
+#include <sys/un.h>
+
+#include "base/loop.h"
+
+struct bf_dialer;
+struct bf_log;
+
+/* A server has answered. Takes @sock, which is non-blocking. */
+typedef void bf_dialer_fn(struct bf_dialer *dialer, int sock);
+
+/* Zeroed: has no path, and never dials. */
+struct bf_dialer {
+	struct bf_loop *loop;
+	const struct bf_log *log;
+	bf_dialer_fn *connected;
+	struct bf_op op;           /* the pause before the next try */
+	struct sockaddr_un server; /* its path is empty: not known */
+	uint64_t pause_ns;         /* before the next try */
+	atomic_uint_least64_t tries;
+};
+
+/*
+ * @path may be NULL. @loop and @log must outlive it.
+ * Return: 0; -ENAMETOOLONG.
+ */
+int bf_dialer_init(struct bf_dialer *dialer, struct bf_loop *loop, const char *path,
+		   bf_dialer_fn *connected, const struct bf_log *log,
+		   struct belfry_error *err);
+
+/*
+ * Try to connect after a pause, and on and on until it works. Every try makes the pause
+ * before the next one longer, up to BF_DIALER_PAUSE_MAX_NS.
+ */
+void bf_dialer_start(struct bf_dialer *dialer);
+
+/* Let the next pause be the shortest again. */
+void bf_dialer_rest(struct bf_dialer *dialer);
+
+void bf_dialer_stop(struct bf_dialer *dialer);
+
+#define BF_DIALER_PAUSE_MIN_NS 100000000ULL
+#define BF_DIALER_PAUSE_MAX_NS 5000000000ULL
+
+#endif
