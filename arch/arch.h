@@ -62,7 +62,8 @@ int bf_arch_irqchip(struct belfry_vm *vm, struct belfry_error *err);
 #define BF_ARCH_LINES_MAX 64
 unsigned int bf_arch_routes(struct kvm_irq_routing_entry *out, unsigned int *first_msi);
 
-/* The interrupt line of INTA of the PCI device in @slot: level-triggered, maybe shared.
+/*
+ * The interrupt line of INTA of the PCI device in @slot: level-triggered, maybe shared.
  */
 unsigned int bf_arch_intx_line(unsigned int slot);
 

@@ -11,7 +11,8 @@ int32_t bf_utf8_next(const char **s);
 
 bool bf_utf8_valid(const char *s);
 
-/* Looking for the word that @word was meant to be, among those handed to the call below.
+/*
+ * Looking for the word that @word was meant to be, among those handed to the call below.
  */
 struct bf_nearest {
 	const char *word;

@@ -42,7 +42,8 @@ struct bf_bells *bf_bells_create(struct belfry_vm *vm, const struct bf_bells_con
 /* After KVM's VM is gone; NULL is fine. */
 void bf_bells_destroy(struct bf_bells *bells);
 
-/* Peer @peer has @fd (borrowed until bf_bells_remove()) as @vector. Return: 0; -ENOMEM.
+/*
+ * Peer @peer has @fd (borrowed until bf_bells_remove()) as @vector. Return: 0; -ENOMEM.
  */
 int bf_bells_add(struct bf_bells *bells, uint16_t peer, unsigned int vector, int fd);
 

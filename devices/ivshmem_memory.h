@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* devices/ivshmem_memory.h - the memory behind an ivshmem device: opened, sized, mapped
+/*
+ * devices/ivshmem_memory.h - the memory behind an ivshmem device: opened, sized, mapped
  */
 #ifndef BF_IVSHMEM_MEMORY_H
 #define BF_IVSHMEM_MEMORY_H

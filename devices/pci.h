@@ -106,7 +106,8 @@ void bf_pci_add_registers(struct bf_pci_dev *dev, unsigned int index, const char
 void bf_pci_add_memory(struct bf_pci_dev *dev, unsigned int index, const char *name,
 		       void *ram, uint64_t size, enum bf_pci_where where);
 
-/* Put capability @id in front of the list; its bytes from @off + 2 on are the caller's.
+/*
+ * Put capability @id in front of the list; its bytes from @off + 2 on are the caller's.
  */
 void bf_pci_add_capability(struct bf_pci_dev *dev, uint8_t off, uint8_t id);
 

@@ -23,7 +23,8 @@ struct bf_vectors {
 	int fd[];
 };
 
-/* Make @n eventfds, with one reference (returns). Return: 0; -ENOMEM; -EMFILE, -ENFILE.
+/*
+ * Make @n eventfds, with one reference (returns). Return: 0; -ENOMEM; -EMFILE, -ENFILE.
  */
 int bf_vectors_create(struct bf_vectors **out, uint16_t id, unsigned int n,
 		      struct belfry_error *err);
@@ -54,7 +55,8 @@ int bf_outbox_add(struct bf_outbox *box, int value, int fd);
 /* Queue one message per vector; takes a reference of its own. Return: 0; -ENOMEM. */
 int bf_outbox_add_vectors(struct bf_outbox *box, struct bf_vectors *v);
 
-/* Look at the first message. @fd is borrowed until bf_outbox_pop(). Return: whether any.
+/*
+ * Look at the first message. @fd is borrowed until bf_outbox_pop(). Return: whether any.
  */
 bool bf_outbox_first(const struct bf_outbox *box, int64_t *value, int *fd);
 

@@ -48,7 +48,8 @@ int *bf_table_add(struct bf_table *table, uint16_t id);
 /* Return: the eventfd (borrows); -1: there is none. */
 int bf_table_fd(const struct bf_table *table, uint16_t id, unsigned int vector);
 
-/* Return: the eventfd (returns), which is not in the table any more; -1: there is none.
+/*
+ * Return: the eventfd (returns), which is not in the table any more; -1: there is none.
  */
 int bf_table_take(struct bf_table *table, uint16_t id, unsigned int vector);
 

@@ -51,7 +51,8 @@ static int check_link_name(const struct belfry_config *cfg, const char *key,
 		      brief.text);
 }
 
-/* A link that came as a descriptor is connected already, and may be declared elsewhere.
+/*
+ * A link that came as a descriptor is connected already, and may be declared elsewhere.
  */
 static int check_links(const struct belfry_config *cfg, const struct bf_device_conf *dev,
 		       struct belfry_error *err)

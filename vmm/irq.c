@@ -24,7 +24,8 @@
 #include "base/own.h"
 #include "vmm/machine.h"
 
-/* Documentation/virt/kvm/api.rst, KVM_CAP_IRQ_ROUTING: at most this many, on all hosts.
+/*
+ * Documentation/virt/kvm/api.rst, KVM_CAP_IRQ_ROUTING: at most this many, on all hosts.
  */
 #define ROUTES_MAX 4096
 

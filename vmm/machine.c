@@ -78,7 +78,8 @@ void bf_vm_count_doorbell_exit(struct belfry_vm *vm)
 	atomic_fetch_add_explicit(&vm->doorbell_exits, 1, memory_order_relaxed);
 }
 
-/* vCPU i runs on the i-th host CPU of the list; the list starts again when it is short.
+/*
+ * vCPU i runs on the i-th host CPU of the list; the list starts again when it is short.
  */
 static int machine_affinity(struct belfry_vm *vm, const char *list,
 			    struct belfry_error *err)

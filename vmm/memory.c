@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* vmm/memory.c - guest RAM, KVM's memory slots, and the map of the guest-physical space
+/*
+ * vmm/memory.c - guest RAM, KVM's memory slots, and the map of the guest-physical space
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -134,7 +134,8 @@ void bf_irq_line(struct belfry_vm *vm, unsigned int line, bool level);
 
 /* --- console --- */
 
-/* Take one byte for the console. Return: false when it has to wait, so the byte is lost.
+/*
+ * Take one byte for the console. Return: false when it has to wait, so the byte is lost.
  */
 bool bf_console_put(struct belfry_vm *vm, uint8_t byte);
 

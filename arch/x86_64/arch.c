@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* arch/x86_64/arch.c - the PC: where things are, its interrupt controllers, their routes
+/*
+ * arch/x86_64/arch.c - the PC: where things are, its interrupt controllers, their routes
  */
 #include <cpuid.h>
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* guest-tests/lib/x86_64.h - the layout that assembler and C share, ring-0 instructions
+/*
+ * guest-tests/lib/x86_64.h - the layout that assembler and C share, ring-0 instructions
  */
 #ifndef GUEST_X86_64_H
 #define GUEST_X86_64_H
@@ -27,7 +28,8 @@
 #define PTE_TABLE    (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
 #define PTE_PAGE     (PTE_TABLE | PTE_DIRTY | PTE_LARGE)
 
-/* Each exception's entry code starts this many bytes after the one before; so do IRQs'.
+/*
+ * Each exception's entry code starts this many bytes after the one before; so do IRQs'.
  */
 #define TRAP_STRIDE 16
 #define IRQ_STRIDE  32

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/peers/crowd_test.c - among thousands of peers, with few descriptors: never deaf
+/*
+ * tests/peers/crowd_test.c - among thousands of peers, with few descriptors: never deaf
  */
 #include <errno.h>
 #include <fcntl.h>

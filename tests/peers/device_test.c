@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/peers/device_test.c - what a guest notices of a server that goes and comes back
+/*
+ * tests/peers/device_test.c - what a guest notices of a server that goes and comes back
  */
 #include <sys/eventfd.h>
 #include <sys/mman.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/peers/dial_test.c - when a server is tried again, with a loop that takes no time
+/*
+ * tests/peers/dial_test.c - when a server is tried again, with a loop that takes no time
  */
 #include <errno.h>
 #include <setjmp.h>

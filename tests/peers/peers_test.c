@@ -130,7 +130,8 @@ static void assert_all_ring_all(struct fixture *f, unsigned int n, unsigned int 
 								&f->party[to], v));
 }
 
-/* Read the next message of a raw client without waiting. Return: whether there was one.
+/*
+ * Read the next message of a raw client without waiting. Return: whether there was one.
  */
 static bool read_raw(int sock, struct bf_wire_msg *msg)
 {

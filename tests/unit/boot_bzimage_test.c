@@ -11,7 +11,8 @@
 #define CODE_AT    0x200000ULL /* guest-physical */
 #define INIT_BYTES 0x8000
 
-/* A bzImage as small as can be: setup sectors with their header, and the kernel proper.
+/*
+ * A bzImage as small as can be: setup sectors with their header, and the kernel proper.
  */
 struct bzimage {
 	union {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/unit/boot_test.h - what the tests of the loaders share: a VM, and files to load
+/*
+ * tests/unit/boot_test.h - what the tests of the loaders share: a VM, and files to load
  */
 #ifndef BF_BOOT_TEST_H
 #define BF_BOOT_TEST_H

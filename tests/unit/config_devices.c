@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/unit/config_devices.c - the kinds of devices that the configuration's tests know
+/*
+ * tests/unit/config_devices.c - the kinds of devices that the configuration's tests know
  */
 #include <stdint.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/unit/config_yaml_test.c - configurations read from YAML and JSON text and files
+/*
+ * tests/unit/config_yaml_test.c - configurations read from YAML and JSON text and files
  */
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/unit/fake_vm.c - a machine without KVM: vmm/vmm.h for tests, all of it recorded
+/*
+ * tests/unit/fake_vm.c - a machine without KVM: vmm/vmm.h for tests, all of it recorded
  */
 #include <errno.h>
 #include <limits.h>

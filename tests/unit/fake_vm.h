@@ -91,7 +91,8 @@ void fake_write(struct fake_vm *fake, uint64_t gpa, uint64_t val, unsigned int l
 uint64_t fake_in(struct fake_vm *fake, uint16_t port, unsigned int len);
 void fake_out(struct fake_vm *fake, uint16_t port, uint64_t val, unsigned int len);
 
-/* The doorbell that KVM rings for @value at @gpa: its descriptor; -1 when there is none.
+/*
+ * The doorbell that KVM rings for @value at @gpa: its descriptor; -1 when there is none.
  */
 int fake_bell_at(const struct fake_vm *fake, uint64_t gpa, int64_t value);
 

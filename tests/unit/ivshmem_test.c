@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/unit/ivshmem_test.c - a doorbell device: registers, doorbells, vectors, joining
+/*
+ * tests/unit/ivshmem_test.c - a doorbell device: registers, doorbells, vectors, joining
  */
 #include <fcntl.h>
 #include <stdlib.h>
