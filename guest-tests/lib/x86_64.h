@@ -39,6 +39,7 @@
 #define APIC_VERSION       0x030
 #define APIC_EOI           0x0b0
 #define APIC_SPURIOUS      0x0f0
+#define APIC_ISR           0x100
 #define APIC_ICR_LOW       0x300
 #define APIC_ICR_HIGH      0x310
 #define APIC_LVT_TIMER     0x320
@@ -48,6 +49,7 @@
 
 #define APIC_ENABLE     0x100
 #define APIC_LVT_MASKED 0x10000
+#define APIC_ICR_SELF   0x40000
 
 #define IOAPIC_BASE 0xfec00000
 

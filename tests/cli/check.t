@@ -36,16 +36,24 @@ links:
   ring:
     size: 4M
     vectors: 1
+    hugepages: none
 vms:
   a:
     kernel: k
     cmdline: "say \"hi\""
     memory: 128M
     cpus: 1
+    on_reset: exit
     devices:
       - ivshmem:
           link: ring
+          doorbells: adaptive
+          doorbells_max: 16
           doorbell_window: false
+          revision: 1
+          msi: true
+          ioeventfd: auto
+          use64: true
 END
 
 subtest 'a configuration is printed in full' => sub {
