@@ -1,5 +1,6 @@
 # base: leaf helpers
 lib-y += base/err.o
+lib-y += base/event.o
 lib-y += base/log.o
 lib-y += base/loop.o
 lib-y += base/number.o

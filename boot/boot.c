@@ -35,6 +35,8 @@ static int read_all(const struct bf_image *image, uint64_t off, uint8_t *buf, si
 int bf_image_read(const struct bf_image *image, uint64_t off, void *buf, size_t len,
 		  struct belfry_error *err)
 {
+	if (len == 0)
+		return 0;
 	if (off > image->size || len > image->size - off)
 		return bf_err(err, EINVAL,
 			      "%s is truncated: needs %zu bytes at offset %" PRIu64

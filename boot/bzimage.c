@@ -67,9 +67,10 @@ static void copy_header(struct boot_params *bp, const uint8_t *head)
 	memcpy((uint8_t *)bp + HEADER_AT, head + HEADER_AT, end - HEADER_AT);
 }
 
-/* Put the kernel proper at its preferred address. Return: 0; a negative errno. */
+/* Put the kernel proper at its preferred address. Return: 0 with its @end; an errno. */
 static int load_kernel(struct belfry_vm *vm, const struct bf_image *kernel,
-		       const struct setup_header *hdr, struct belfry_error *err)
+		       const struct setup_header *hdr, uint64_t *end,
+		       struct belfry_error *err)
 {
 	const uint64_t setup =
 		((hdr->setup_sects ? hdr->setup_sects : SETUP_SECTS) + 1) * SECTOR;
@@ -90,18 +91,19 @@ static int load_kernel(struct belfry_vm *vm, const struct bf_image *kernel,
 			      "kernel needs %" PRIu64 " bytes of RAM at 0x%" PRIx64
 			      "; is memory too small?",
 			      room, (uint64_t)hdr->pref_address);
+	*end = hdr->pref_address + room;
 	return bf_image_load(vm, kernel, setup, hdr->pref_address, size, err);
 }
 
 static int load_initrd(struct belfry_vm *vm, const struct bf_image *initrd,
-		       const struct bf_layout *layout, struct boot_params *bp,
-		       struct belfry_error *err)
+		       const struct bf_layout *layout, uint64_t floor,
+		       struct boot_params *bp, struct belfry_error *err)
 {
 	const uint64_t ram_end = bf_x86_low_ram_end(layout);
 	const uint64_t max_end = (uint64_t)bp->hdr.initrd_addr_max + 1;
 	uint64_t at;
-	int e = bf_initrd_load(vm, initrd, bp->hdr.pref_address + bp->hdr.init_size,
-			       ram_end < max_end ? ram_end : max_end, &at, err);
+	int e = bf_initrd_load(vm, initrd, floor, ram_end < max_end ? ram_end : max_end,
+			       &at, err);
 
 	if (e < 0)
 		return e;
@@ -116,6 +118,7 @@ static int bzimage_load(struct belfry_vm *vm, const struct bf_boot_conf *conf,
 {
 	struct boot_params *bp = bf_mem_at(vm, X86_BOOT_INFO, sizeof(*bp));
 	uint8_t head[HEADER_AT + sizeof(bp->hdr)];
+	uint64_t end = 0;
 	int e;
 
 	if (!bp)
@@ -126,8 +129,8 @@ static int bzimage_load(struct belfry_vm *vm, const struct bf_boot_conf *conf,
 	memset(bp, 0, sizeof(*bp));
 	copy_header(bp, head);
 	if ((e = check_header(&bp->hdr, err)) < 0 ||
-	    (e = load_kernel(vm, kernel, &bp->hdr, err)) < 0 ||
-	    (e = load_initrd(vm, initrd, conf->layout, bp, err)) < 0 ||
+	    (e = load_kernel(vm, kernel, &bp->hdr, &end, err)) < 0 ||
+	    (e = load_initrd(vm, initrd, conf->layout, end, bp, err)) < 0 ||
 	    (e = bf_x86_cmdline(vm, conf->cmdline, bp->hdr.cmdline_size, err)) < 0)
 		return e;
 	bp->hdr.type_of_loader = LOADER_UNKNOWN;

@@ -52,6 +52,9 @@ static int status_of(int code)
 	case ENOTDIR:
 	case ENAMETOOLONG:
 	case ELOOP:
+	case EBUSY:
+	case ENOSPC:
+	case ENXIO:
 		return CLI_BAD_CONFIG;
 	case ENODEV:
 	case EPERM:
@@ -171,6 +174,6 @@ int cli_load(const struct cli_sources *sources, struct belfry_config **out)
 	}
 	belfry_config_destroy(cfg);
 	status = cli_fail(&err);
-	/* EACCES: the file may not be read; of the host nothing has been asked yet. */
+	/* EPERM: the file may not be read; of the host nothing has been asked yet. */
 	return status == CLI_NO_HOST ? CLI_BAD_CONFIG : status;
 }

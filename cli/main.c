@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* cli/main.c - the program belfry: from the command line to a command */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -78,12 +80,25 @@ static int run_with(const char *command, char *option)
 	return c->run(2, argv);
 }
 
+/* Descriptors 0 to 2 that are closed would be given to something else. */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	char help_option[] = "--help", schema_option[] = "--schema=help";
 	const char *first = argc > 1 ? argv[1] : NULL;
 	const struct command *c;
 
+	fill_standard_descriptors();
 	opterr = 0; /* commands say themselves what is wrong */
 	if (!first)
 		return cli_usage("expected a command");

@@ -6,8 +6,8 @@
  * hosts their links and waits. A child is forked after its links were joined and before
  * anything runs, so it holds its own connections and nobody else's.
  *
- * Signals are blocked and read from a signalfd, here and in the children: SIGINT, SIGTERM
- * and SIGHUP stop the VMs.
+ * SIGINT, SIGTERM and SIGHUP end a process that builds a VM; once it runs, they are read
+ * from a signalfd and stop it.
  */
 #include <errno.h>
 #include <poll.h>
@@ -36,11 +36,49 @@ struct run {
 	struct belfry_links *links;
 	int signals; /* signalfd */
 	bool stats;
-	bool stopping;
+	bool stopping; /* children that a signal ends are no news */
 	int status; /* of the first VM that did not end well; else 0 */
 	struct child *children;
 	unsigned int n;
 };
+
+/* What stops us, but for what we were started to ignore (nohup, a shell's background). */
+static void signals_of_interest(sigset_t *set)
+{
+	static const int stopping[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction old;
+
+	sigemptyset(set);
+	sigaddset(set, SIGCHLD);
+	for (unsigned int i = 0; i < sizeof(stopping) / sizeof(stopping[0]); i++)
+		if (sigaction(stopping[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			sigaddset(set, stopping[i]);
+}
+
+/* From now on signals are read, and no longer end the process. Return: 0; an errno. */
+static int open_signals(struct run *run)
+{
+	sigset_t set;
+
+	signals_of_interest(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	run->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (run->signals >= 0)
+		return 0;
+	cli_say("signalfd: %s", strerror(errno));
+	return -errno;
+}
+
+/* And they end it again: a child that is being built is not worth asking. */
+static void close_signals(struct run *run)
+{
+	sigset_t set;
+
+	signals_of_interest(&set);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	close(run->signals);
+	run->signals = -1;
+}
 
 /* Doorbells cost two descriptors for each peer and vector: take all we may have. */
 static void raise_descriptor_limit(void)
@@ -92,10 +130,11 @@ static int result_status(const char *name, const struct belfry_result *result)
 /* The peers that user space has rung: those that KVM rings are not seen. */
 static void print_peers(struct belfry_vm *vm, const char *name, unsigned int device)
 {
-	const int n = belfry_vm_peers(vm, device, NULL, 0);
-	struct belfry_peer_stats *peers = n > 0 ? calloc(n, sizeof(*peers)) : NULL;
+	const int max = belfry_vm_peers(vm, device, NULL, 0);
+	struct belfry_peer_stats *peers = max > 0 ? calloc(max, sizeof(*peers)) : NULL;
+	const int n = peers ? belfry_vm_peers(vm, device, peers, max) : 0;
 
-	for (int i = 0; peers && i < belfry_vm_peers(vm, device, peers, n) && i < n; i++)
+	for (int i = 0; i < n && i < max; i++)
 		if (peers[i].slow_rings)
 			cli_say("%s: device %u: peer %u: %llu rings by user space", name,
 				device, peers[i].id,
@@ -166,7 +205,9 @@ static int run_vm(struct run *run, const char *name)
 
 	if (belfry_vm_create(run->cfg, name, &vm, &err) < 0)
 		return cli_fail(&err);
-	if (belfry_vm_start(vm, &err) < 0)
+	if (open_signals(run) < 0)
+		status = CLI_FAILURE;
+	else if (belfry_vm_start(vm, &err) < 0)
 		status = cli_fail(&err);
 	else
 		status = wait_vm(run, vm, name);
@@ -200,6 +241,7 @@ static int child_main(struct run *run, const char *name, pid_t parent)
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		return CLI_SIGNAL + SIGTERM;
+	close_signals(run);
 	belfry_links_destroy(run->links);
 	run->links = NULL;
 	return run_vm(run, name);
@@ -217,8 +259,9 @@ static int start_child(struct run *run, struct child *child, struct belfry_error
 	fflush(NULL);
 	pid = fork();
 	if (pid < 0) {
-		snprintf(err->msg, sizeof(err->msg), "fork: %s", strerror(errno));
-		return err->code = -errno;
+		err->code = -errno;
+		snprintf(err->msg, sizeof(err->msg), "fork: %s", strerror(-err->code));
+		return err->code;
 	}
 	if (pid == 0)
 		_exit(child_main(run, child->name, parent));
@@ -236,10 +279,10 @@ static void child_ended(struct run *run, struct child *child, int wstatus)
 	child->pid = 0;
 	if (status && !run->status)
 		run->status = status;
-	if (status && status < CLI_RESET)
-		stop_children(run);
-	if (WIFSIGNALED(wstatus))
+	if (WIFSIGNALED(wstatus) && !run->stopping)
 		cli_say("%s: killed by signal %d", child->name, WTERMSIG(wstatus));
+	if (WIFSIGNALED(wstatus) || (status && status < CLI_RESET))
+		stop_children(run);
 }
 
 /* Return: how many children still run. */
@@ -279,6 +322,9 @@ static int run_several(struct run *run)
 	struct belfry_error err;
 	int e = 0;
 
+	signal(SIGCHLD, SIG_DFL); /* ignored, children would leave no status */
+	if (open_signals(run) < 0)
+		return CLI_FAILURE;
 	for (unsigned int i = 0; i < run->n && e == 0; i++)
 		e = start_child(run, &run->children[i], &err);
 	if (e == 0)
@@ -340,19 +386,6 @@ static int list_vms(struct run *run, struct belfry_error *err)
 	return 0;
 }
 
-static int open_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 static int run_config(struct run *run)
 {
 	struct belfry_error err;
@@ -362,11 +395,6 @@ static int run_config(struct run *run)
 		cli_say("there is no VM in this configuration: expected vms: { NAME: ... "
 			"}");
 		return CLI_BAD_CONFIG;
-	}
-	run->signals = open_signals();
-	if (run->signals < 0) {
-		cli_say("signalfd: %s", strerror(errno));
-		return CLI_FAILURE;
 	}
 	if (list_vms(run, &err) < 0 ||
 	    belfry_links_create(run->cfg, &run->links, &err) < 0)

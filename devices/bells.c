@@ -33,9 +33,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
 
+#include "base/event.h"
 #include "devices/bells.h"
 #include "vmm/vmm.h"
 
@@ -253,7 +253,7 @@ void bf_bells_ring(struct bf_bells *bells, uint16_t peer, unsigned int vector)
 		bells->stats.ignored++;
 		return;
 	}
-	eventfd_write(bell->fd, 1); /* a full counter: rings coalesce */
+	bf_event_add(bell->fd, 1);
 	bells->stats.slow++;
 	bells->peers[peer]->slow++;
 	if (bells->conf.policy != BF_BELLS_ADAPTIVE || bell->listed)

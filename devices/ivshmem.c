@@ -24,9 +24,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 
 #include "arch/arch.h"
+#include "base/event.h"
 #include "base/loop.h"
 #include "base/own.h"
 #include "devices/bells.h"
@@ -39,7 +39,7 @@
 #include "devices/pci.h"
 #include "ivshmem/ivshmem.h"
 
-/* belfry.h promises this limit. */
+/* For our ID and the memory; belfry.h tells of it. */
 #define HANDSHAKE_NS 5000000000ULL
 
 /* Without `vectors`, and without a link that says how many. */
@@ -101,12 +101,11 @@ static void intx_rung(struct bf_op *op, int res)
 {
 	struct intx_source *source = BF_CONTAINER_OF(op, struct intx_source, op);
 	struct ivshmem *iv = source->iv;
-	eventfd_t count;
 
-	if (res < 0)
+	if (res < 0 || source->fd < 0)
 		return;
 	bf_vm_lock(iv->pci.vm);
-	if (eventfd_read(source->fd, &count) == 0) {
+	if (bf_event_take(source->fd, NULL)) {
 		iv->intr_status = 1;
 		update_line(iv);
 	}
@@ -339,15 +338,22 @@ static void ivshmem_reset(struct bf_pci_dev *pci)
 		bf_bells_forget(iv->bells);
 }
 
+static void ivshmem_started(struct bf_pci_dev *pci)
+{
+	bf_ivshmem_memory_keep(&to_ivshmem(pci)->memory);
+}
+
 static void ivshmem_destroy(struct bf_pci_dev *pci)
 {
 	struct ivshmem *iv = to_ivshmem(pci);
 
 	for (unsigned int i = 0; iv->intx && i < iv->vectors; i++)
-		intx_connect(iv, i, -1);
+		iv->intx[i].fd = -1;
+	bf_peer_destroy(iv->peer); /* first: nobody calls back any more */
+	for (unsigned int i = 0; iv->intx && i < iv->vectors; i++)
+		bf_loop_cancel(iv->loop, &iv->intx[i].op);
 	free(iv->intx);
 	bf_msix_fini(&iv->msix);
-	bf_peer_destroy(iv->peer);
 	bf_bells_destroy(iv->bells);
 	bf_ivshmem_memory_close(&iv->memory);
 	free(iv);
@@ -359,6 +365,7 @@ static const struct bf_pci_ops pci_ops = {
 	.bar_leaves = ivshmem_bar_leaves,
 	.bar_arrived = ivshmem_bar_arrived,
 	.config_written = ivshmem_config_written,
+	.started = ivshmem_started,
 	.reset = ivshmem_reset,
 	.destroy = ivshmem_destroy,
 };

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -94,23 +95,33 @@ static bool is_empty(int fd)
 	return fstat(fd, &st) == 0 && st.st_size == 0;
 }
 
-/* Size and map plain memory; what was made for it is removed when that fails. */
+/* Size and map plain memory. */
 static int use_memory(struct bf_ivshmem_memory *memory, struct belfry_vm *vm,
-		      const struct bf_ivshmem_conf *conf, bool created,
-		      struct belfry_error *err)
+		      const struct bf_ivshmem_conf *conf, struct belfry_error *err)
 {
 	const bool by_name = conf->shm.fd < 0 && conf->file.fd < 0;
-	int e;
 
 	if (by_name && is_empty(memory->fd) && ftruncate(memory->fd, conf->size) < 0)
-		e = bf_err_sys(err, errno, "size %" PRIu64, (uint64_t)conf->size);
+		return bf_err_sys(err, errno, "size %" PRIu64, conf->size);
+	return map_memory(memory, vm, memory->fd, conf->size, err);
+}
+
+/* The descriptor, made when there is none. Return: 0; a negative errno. */
+static int open_memory(struct bf_ivshmem_memory *memory, const struct bf_file *where,
+		       bool is_shm)
+{
+	bool created = false;
+
+	if (where->fd >= 0)
+		memory->fd = fcntl(where->fd, F_DUPFD_CLOEXEC, 3);
 	else
-		e = map_memory(memory, vm, memory->fd, conf->size, err);
-	if (e < 0 && created && conf->shm.path)
-		shm_unlink(conf->shm.path);
-	if (e < 0 && created && conf->file.path)
-		unlink(conf->file.path);
-	return e;
+		memory->fd = open_or_create(is_shm ? shm_open : open_file, where->path,
+					    &created);
+	if (memory->fd < 0)
+		return where->fd >= 0 ? -errno : bf_take(&memory->fd);
+	memory->made_shm = is_shm;
+	memory->made = created ? strdup(where->path) : NULL;
+	return 0;
 }
 
 int bf_ivshmem_memory_open(struct bf_ivshmem_memory *memory, struct belfry_vm *vm,
@@ -120,26 +131,28 @@ int bf_ivshmem_memory_open(struct bf_ivshmem_memory *memory, struct belfry_vm *v
 	const struct bf_file *where = is_shm ? &conf->shm : &conf->file;
 	const char *what = is_shm ? "shm" : "file";
 	const char *name = where->path ? where->path : "descriptor";
-	bool created = false;
 	int e;
 
 	*memory = (struct bf_ivshmem_memory){ .fd = -1 };
-
-	if (where->fd >= 0) {
-		memory->fd = fcntl(where->fd, F_DUPFD_CLOEXEC, 3);
-		e = memory->fd < 0 ? -errno : 0;
-	} else {
-		e = open_or_create(is_shm ? shm_open : open_file, where->path, &created);
-		memory->fd = e;
-	}
+	e = open_memory(memory, where, is_shm);
 	if (e < 0)
 		return bf_err_sys(err, -e, "%s %s", what, name);
-	e = use_memory(memory, vm, conf, created, err);
+	e = use_memory(memory, vm, conf, err);
 	return e < 0 ? bf_err_wrap(err, e, "%s %s", what, name) : 0;
+}
+
+void bf_ivshmem_memory_keep(struct bf_ivshmem_memory *memory)
+{
+	free(bf_take_ptr(&memory->made));
 }
 
 void bf_ivshmem_memory_close(struct bf_ivshmem_memory *memory)
 {
+	if (memory->made && memory->made_shm)
+		shm_unlink(memory->made);
+	else if (memory->made)
+		unlink(memory->made);
+	bf_ivshmem_memory_keep(memory);
 	if (memory->map)
 		munmap(memory->map, memory->size);
 	bf_close(&memory->fd);

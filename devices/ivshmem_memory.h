@@ -5,6 +5,7 @@
 #ifndef BF_IVSHMEM_MEMORY_H
 #define BF_IVSHMEM_MEMORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -16,6 +17,9 @@ struct bf_ivshmem_memory {
 	int fd;    /* of plain memory; -1: a server's, which its peer object owns */
 	void *map; /* NULL: none */
 	uint64_t size;
+	char *made; /* what was made for it, and goes with it unless kept; NULL: nothing
+		     */
+	bool made_shm;
 };
 
 /* Map the memory that a server gave us as @fd (borrowed), all of it. */
@@ -30,6 +34,9 @@ int bf_ivshmem_memory_adopt(struct bf_ivshmem_memory *memory, struct belfry_vm *
  */
 int bf_ivshmem_memory_open(struct bf_ivshmem_memory *memory, struct belfry_vm *vm,
 			   const struct bf_ivshmem_conf *conf, struct belfry_error *err);
+
+/* What was made stays, as memory that others may come to. */
+void bf_ivshmem_memory_keep(struct bf_ivshmem_memory *memory);
 
 void bf_ivshmem_memory_close(struct bf_ivshmem_memory *memory);
 

@@ -20,8 +20,8 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
+#include "base/event.h"
 #include "devices/msix.h"
 #include "devices/pci.h"
 
@@ -235,12 +235,10 @@ static void vector_init(struct bf_msix_vector *v, int eventfd)
 
 void bf_msix_reset(struct bf_msix *msix)
 {
-	eventfd_t count;
-
 	for (unsigned int i = 0; i < msix->n; i++) {
 		vector_init(&msix->vectors[i], msix->vectors[i].eventfd);
 		if (msix->vectors[i].eventfd >= 0)
-			eventfd_read(msix->vectors[i].eventfd, &count);
+			bf_event_take(msix->vectors[i].eventfd, NULL);
 	}
 	msix->enabled = msix->all_masked = false;
 }

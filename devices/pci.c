@@ -408,6 +408,13 @@ static void dev_reset(struct bf_pci_dev *dev)
 		dev->ops->reset(dev);
 }
 
+void bf_pci_bus_started(struct bf_pci_bus *bus)
+{
+	for (unsigned int i = 0; i < BF_PCI_SLOTS && bus->slots[i]; i++)
+		if (bus->slots[i]->ops->started)
+			bus->slots[i]->ops->started(bus->slots[i]);
+}
+
 void bf_pci_bus_reset(struct bf_pci_bus *bus)
 {
 	bus->next32 = bus->layout->mmio32.base;

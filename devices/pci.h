@@ -32,6 +32,8 @@ struct bf_pci_ops {
 	/* The guest has written configuration space at @off. */
 	void (*config_written)(struct bf_pci_dev *dev, unsigned int off,
 			       unsigned int len);
+	/* The VM has started: what was made for it stays. */
+	void (*started)(struct bf_pci_dev *dev);
 	/* As after power on. Nothing is bound, attached or mapped in KVM any more. */
 	void (*reset)(struct bf_pci_dev *dev);
 	void (*destroy)(struct bf_pci_dev *dev); /* see bf_pci_bus_destroy() */
@@ -76,6 +78,9 @@ void bf_pci_bus_destroy(struct bf_pci_bus *bus);
 
 /* The device in @slot; NULL when there is none. */
 struct bf_pci_dev *bf_pci_bus_device(struct bf_pci_bus *bus, unsigned int slot);
+
+/* Tell every device that the VM has started. */
+void bf_pci_bus_started(struct bf_pci_bus *bus);
 
 /* Machine reset: every device as it was made, its BARs mapped nowhere. */
 void bf_pci_bus_reset(struct bf_pci_bus *bus);

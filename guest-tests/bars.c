@@ -87,7 +87,7 @@ static void registers_move(void)
 
 static void table_moves(void)
 {
-	uint64_t old = pci_bar_get(iv.dev, IVSHMEM_BAR_MSIX);
+	uint64_t old = pci_bar_get(iv.dev, IVSHMEM_BAR_MSIX), heard;
 	struct msix moved = iv.msix;
 
 	pci_bar_set(iv.dev, IVSHMEM_BAR_MSIX, FREE_32);
@@ -98,8 +98,9 @@ static void table_moves(void)
 	msix_mask(&moved, 0, true);
 	check(own_bell_try(regs_now(), id) == 0 && msix_pending(&moved, 0),
 	      "masks and pending bits work at the new place");
+	heard = own_bell_heard();
 	msix_mask(&moved, 0, false);
-	sleep_us(1000);
+	own_bell_comes(heard);
 	pci_bar_set(iv.dev, IVSHMEM_BAR_MSIX, old);
 	check(all_work(), "BAR 1 comes back");
 }

@@ -17,8 +17,7 @@
 #include "guest-tests/ivshmem.h"
 #include "guest-tests/link.h"
 #include "guest-tests/samples.h"
-
-#define PCI_CAP_VENDOR 0x09
+#include "guest-tests/window.h"
 
 #define RETRY_US  500 /* a ring that nobody knows yet goes to user space and is lost */
 #define SETTLE_US 2000
@@ -35,31 +34,14 @@ struct bell {
 	uint32_t value;
 };
 
-static volatile uint8_t *window; /* NULL: rings go to the register */
-static unsigned int window_bits;
-
-/* Its size is known: to find it out would move all BARs about, and cost milliseconds. */
-static void open_window(void)
-{
-	uint32_t dev = pci_find(IVSHMEM_VENDOR_ID, IVSHMEM_DEVICE_ID);
-	uint8_t cap = pci_capability(dev, PCI_CAP_VENDOR), bar;
-
-	if (!cap ||
-	    pci_read(dev, cap + IVSHMEM_WINDOW_CAP_SIG, 4) != IVSHMEM_WINDOW_SIGNATURE)
-		guest_fail("window=1: the device has no doorbell window");
-	bar = pci_read(dev, cap + IVSHMEM_WINDOW_CAP_BAR, 1);
-	window_bits = pci_read(dev, cap + IVSHMEM_WINDOW_CAP_BITS, 1);
-	window = map(pci_bar_get(dev, bar),
-		     IVSHMEM_WINDOW_OFF(IVSHMEM_MAX_ID + 1, 0, window_bits));
-}
+static struct window window; /* of no size: rings go to the register */
 
 static struct bell bell_of(uint32_t peer, uint32_t vector)
 {
 	uint32_t value = IVSHMEM_RING(peer, vector);
-	uint64_t off = IVSHMEM_WINDOW_OFF(peer, vector, window_bits);
 
-	if (window)
-		return (struct bell){ (volatile uint32_t *)(window + off), value };
+	if (window.size)
+		return (struct bell){ window_place(&window, peer, vector), value };
 	return (struct bell){ link.doorbell, value };
 }
 
@@ -197,8 +179,9 @@ void guest_main(void)
 			   IVSHMEM_MAX_ID);
 	watchdog(30, "a doorbell, in the crowd");
 	link_open(&link);
-	if (arg_u64("window", 0))
-		open_window();
+	if (arg_u64("window", 0) &&
+	    !window_open(&window, pci_find(IVSHMEM_VENDOR_ID, IVSHMEM_DEVICE_ID)))
+		guest_fail("window=1: the device has no doorbell window");
 	tries = ring_until_it_comes(bell_of(link.id, 0));
 	print("own doorbell after %u tries\n", tries);
 	sleep_us(SETTLE_US);

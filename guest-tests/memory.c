@@ -3,6 +3,7 @@
  *
  * options: size=SIZE   what it should be
  *          role=a|b    two guests check that each sees what the other writes
+ *          at=OFFSET   and that they do so there, as well as at the start
  *          fill=BYTE   the host has filled the first page with this
  *          mark=BYTE   fill the first page with this at the end, for the host to see
  */
@@ -81,24 +82,34 @@ static uint64_t count_wrong(const volatile uint8_t *at, uint64_t seed)
 	return wrong;
 }
 
-/* a writes and b looks, then the other way round. */
+/* a writes and b looks, then the other way round. Values of their own for each place. */
+static void is_shared_at(struct pair *pair, volatile uint8_t *at, uint64_t seed, bool is_a)
+{
+	if (is_a)
+		write_all(at, seed + 1);
+	pair_barrier(pair);
+	if (!is_a) {
+		check_eq(count_wrong(at, seed + 1), 0, "b sees what a has written");
+		write_all(at, seed + 2);
+	}
+	pair_barrier(pair);
+	if (is_a)
+		check_eq(count_wrong(at, seed + 2), 0, "a sees what b has written");
+	pair_barrier(pair);
+}
+
 static void is_shared(const struct link *link, bool is_a)
 {
+	uint64_t at = arg_u64("at", 0);
 	struct pair pair;
 
 	pair_meet(&pair, link, is_a ? PAIR_A : PAIR_B, 10);
 	check(pair.mine != pair.other, "the other guest is here");
-	if (is_a)
-		write_all(link->memory, 1);
-	pair_barrier(&pair);
-	if (!is_a) {
-		check_eq(count_wrong(link->memory, 1), 0, "b sees what a has written");
-		write_all(link->memory, 2);
-	}
-	pair_barrier(&pair);
-	if (is_a)
-		check_eq(count_wrong(link->memory, 2), 0, "a sees what b has written");
-	pair_barrier(&pair);
+	is_shared_at(&pair, link->memory, 0, is_a);
+	if (!at)
+		return;
+	is_shared_at(&pair, link->memory + at, at, is_a);
+	check_eq(count_wrong(link->memory, 2), 0, "the start is as it was");
 }
 
 void guest_main(void)

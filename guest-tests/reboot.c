@@ -4,58 +4,171 @@
  * The first two lives leave marks, in RAM and on the device, and reset the machine; the
  * third looks for them. Lives are counted in the shared memory, which outlives a reset.
  *
- * options: peer=ID  what IVPosition should be in every life
+ * options: peer=ID   what IVPosition should be in every life
+ *          window=1  the device has a doorbell window
  */
 #include "guest-tests/guest.h"
 #include "guest-tests/own_bell.h"
+#include "guest-tests/window.h"
 
-#define LIVES     3
-#define RAM_MARK  ((volatile uint64_t *)0x1000000) /* 16 MiB: nothing of ours is there */
-#define MARK      0x6d61726b6d61726bULL
-#define MASK_MARK 0xa5
+#define LIVES      3
+#define RAM_MARK   ((volatile uint64_t *)0x1000000) /* 16 MiB: nothing of ours is there */
+#define MARK       0x6d61726b6d61726bULL
+#define MASK_MARK  0xa5
+#define FREE_32    0xf1000000 /* nothing is here; BARs go there for a while */
+#define FREE_STEP  0x10000
+#define MAX_BARS   6
+#define TABLE_MARK 0x41
 
-static volatile uint64_t *life(const struct ivshmem *iv)
+/* What lives tell each other, in the shared memory */
+struct story {
+	uint64_t life;
+	uint64_t bars[MAX_BARS]; /* where the first life has found them */
+	uint64_t mark;
+};
+
+static struct ivshmem iv;
+static struct window window;
+static volatile struct story *story;
+
+static bool rings(void)
 {
-	return (volatile uint64_t *)iv->memory;
+	return iv.has_msix || pci_read(iv.dev, PCI_INTERRUPT_PIN, 1);
 }
 
-static void leave_marks(struct ivshmem *iv)
+/* ---- at the end of a life ---- */
+
+static void fill_table(void)
+{
+	unsigned int v;
+
+	for (v = 0; v < iv.msix.vectors; v++) {
+		msix_mask(&iv.msix, v, true);
+		msix_route(&iv.msix, v, apic_id(), TABLE_MARK);
+		ivshmem_ring(&iv, ivshmem_id(&iv), v); /* pending, masked */
+	}
+	msix_mask(&iv.msix, 0, false);
+	ivshmem_ring(&iv, ivshmem_id(&iv), 0);
+}
+
+static void move_bars(void)
+{
+	pci_bar_set(iv.dev, IVSHMEM_BAR_REGS, FREE_32);
+	if (iv.has_msix)
+		pci_bar_set(iv.dev, IVSHMEM_BAR_MSIX, FREE_32 + FREE_STEP);
+	if (window.base)
+		pci_bar_set(iv.dev, window.bar, FREE_32 + window.size);
+}
+
+static void leave_marks(void)
 {
 	*RAM_MARK = MARK;
-	iv->regs[IVSHMEM_INTR_MASK / 4] = MASK_MARK;
-	iv->regs[IVSHMEM_INTR_STATUS / 4] = MASK_MARK;
-	msix_mask(&iv->msix, 0, true);
-	ivshmem_ring(iv, ivshmem_id(iv), 0); /* pending, masked */
+	story->mark = MARK;
+	if (!iv.has_msix)
+		ioapic_mask(pci_read(iv.dev, PCI_INTERRUPT_LINE, 1));
+	iv.regs[IVSHMEM_INTR_MASK / 4] = MASK_MARK;
+	iv.regs[IVSHMEM_INTR_STATUS / 4] = MASK_MARK;
+	if (iv.has_msix)
+		fill_table();
+	move_bars();
+	pci_write(iv.dev, PCI_COMMAND, PCI_COMMAND_MASTER | PCI_COMMAND_INTX_OFF, 2);
 }
 
-static void is_as_new(struct ivshmem *iv)
+/* ---- at the start of the next ---- */
+
+static void bars_are_back(void)
+{
+	unsigned int bar, wrong = 0;
+
+	for (bar = 0; bar < MAX_BARS; bar++)
+		wrong += pci_bar_get(iv.dev, bar) != story->bars[bar];
+	check_eq(wrong, 0, "all BARs are where they were at first");
+}
+
+static void table_is_as_new(void)
+{
+	unsigned int v, wrong = 0, pending = 0;
+
+	for (v = 0; v < iv.msix.vectors; v++) {
+		wrong += iv.msix.table[v].address_low || iv.msix.table[v].data ||
+			 iv.msix.table[v].control != 1;
+		pending += msix_pending(&iv.msix, v);
+	}
+	check_eq(pending, 0, "nothing is pending");
+	check_eq(wrong, 0, "all of %u vectors are 0 and masked again", iv.msix.vectors);
+	check_eq(pci_read(iv.dev, iv.msix.cap + PCI_MSIX_CONTROL, 2) & PCI_MSIX_ENABLE, 0,
+		 "MSI-X is off again");
+}
+
+static void is_as_new(uint32_t status_before)
 {
 	check_eq(*RAM_MARK, 0, "RAM is cleared");
-	check_eq(iv->regs[IVSHMEM_INTR_MASK / 4], 0, "IntrMask is 0 again");
-	check_eq(iv->regs[IVSHMEM_INTR_STATUS / 4], 0, "IntrStatus is 0 again");
-	check(!msix_pending(&iv->msix, 0), "nothing is pending");
-	check_eq(iv->msix.table[0].control & 1, 1, "vector 0 is masked again");
-	check_eq(pci_read(iv->dev, iv->msix.cap + PCI_MSIX_CONTROL, 2) & PCI_MSIX_ENABLE, 0,
-		 "MSI-X is off again");
+	check_eq(story->mark, MARK, "the shared memory is not");
+	bars_are_back();
+	check_eq(status_before & PCI_STATUS_INTX, 0, "no interrupt waits");
+	check_eq(iv.regs[IVSHMEM_INTR_MASK / 4], 0, "IntrMask is 0 again");
+	check_eq(iv.regs[IVSHMEM_INTR_STATUS / 4], 0, "IntrStatus is 0 again");
+	if (iv.has_msix)
+		table_is_as_new();
+}
+
+static void nothing_is_left(void)
+{
+	unsigned int irq;
+	uint64_t sum = 0;
+
+	for (irq = IRQ_FIRST; irq <= IRQ_HOOKED; irq++)
+		sum += irq_count[irq];
+	check_eq(sum, 0, "no interrupt is left of what was rung before");
+}
+
+static void all_rings_work(void)
+{
+	uint32_t id = ivshmem_id(&iv);
+
+	own_bell_open(&iv);
+	nothing_is_left();
+	check(own_bell_works(iv.regs, id), "the own doorbell works");
+	if (window.base)
+		check(own_bell_rings(window_place(&window, id, 0), 0),
+		      "and so does the doorbell window");
+}
+
+/* ---- a life ---- */
+
+static uint64_t begin(void)
+{
+	uint32_t dev = pci_find(IVSHMEM_VENDOR_ID, IVSHMEM_DEVICE_ID), bar;
+	uint64_t bars[MAX_BARS];
+
+	for (bar = 0; bar < MAX_BARS; bar++)
+		bars[bar] = pci_bar_get(dev, bar);
+	ivshmem_open(&iv);
+	if (arg_u64("window", 0) && !window_open(&window, iv.dev))
+		guest_fail("there is no doorbell window");
+	story = (volatile struct story *)iv.memory;
+	for (bar = 0; bar < MAX_BARS && story->life == 0; bar++)
+		story->bars[bar] = bars[bar];
+	return ++story->life;
 }
 
 void guest_main(void)
 {
-	struct ivshmem iv;
+	uint32_t dev = pci_find(IVSHMEM_VENDOR_ID, IVSHMEM_DEVICE_ID);
+	uint32_t status = pci_read(dev, PCI_STATUS, 2);
 	uint64_t now;
 
 	watchdog(20, "the lives");
-	ivshmem_open(&iv);
-	now = ++*life(&iv);
+	now = begin();
 	print("# life %lu\n", now);
 	check_eq(ivshmem_id(&iv), arg_u64("peer", 0), "IVPosition is ours");
 	if (now > 1)
-		is_as_new(&iv);
-	own_bell_open(&iv);
-	check(own_bell_works(iv.regs, ivshmem_id(&iv)), "the own doorbell works");
+		is_as_new(status);
+	if (rings())
+		all_rings_work();
 	if (now == LIVES)
 		check_end();
-	leave_marks(&iv);
+	leave_marks();
 	if (now == 1)
 		end_by_i8042_reset();
 	else

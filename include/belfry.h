@@ -21,8 +21,10 @@
  * Threads. Handles of different VMs are independent. The calls on one handle may come
  * from any thread, one at a time, except where a comment says otherwise. The library
  * keeps no mutable global state, installs no signal handler, never prints and never
- * ends the process. It runs one thread per vCPU and at most one more per VM, all with
- * every signal blocked; it sends SIGURG to its own vCPU threads, and to no other.
+ * ends the process. It runs one thread per vCPU, one more for a VM that joins a link or
+ * a server, and one for links that it hosts, all with every signal blocked. It sends
+ * SIGURG to its own vCPU threads, and to no other; they also take one that somebody sends
+ * to the process while every other thread blocks it.
  */
 #ifndef BELFRY_H
 #define BELFRY_H
@@ -252,7 +254,7 @@ struct belfry_vm;
 /* Why a VM stopped. */
 enum belfry_stop {
 	BELFRY_STOP_POWEROFF = 1, /* the guest powered itself off (ACPI S5) */
-	BELFRY_STOP_RESET,        /* the guest asked for a reset */
+	BELFRY_STOP_RESET,        /* the guest asked for a reset (with on_reset: exit) */
 	BELFRY_STOP_CRASH,        /* triple fault, or KVM could not go on */
 	BELFRY_STOP_DEBUG_EXIT,   /* the guest wrote its status to the debug-exit port */
 	BELFRY_STOP_REQUESTED,    /* belfry_vm_stop() */
@@ -272,12 +274,16 @@ struct belfry_result {
  * @name: which VM of @cfg
  * @out:  set to the VM (returns: belfry_vm_destroy())
  *
- * Blocks until every ivshmem server has completed its handshake, five seconds at most
- * for each.
+ * Blocks while devices join their servers, one after the other: up to five seconds each
+ * to connect, five for the first messages, and as long as more of our own vectors keep
+ * coming, 30 at most.
  *
  * Return: 0;
  * -ENOENT: no such VM, or a file it names is missing;
  * -EINVAL: the configuration, kernel, initrd or command line does not fit;
+ * -EBUSY: two devices name the same memory;
+ * -ENOSPC: the devices' BARs do not fit into the address space;
+ * -ENXIO: the console is a FIFO that nobody reads;
  * -ENOEXEC: the kernel is in no format belfry starts;
  * -EACCES: a file it names may not be opened;
  * -ENODEV or -EPERM: /dev/kvm is missing or not permitted;
@@ -292,7 +298,8 @@ BELFRY_API int belfry_vm_create(const struct belfry_config *cfg, const char *nam
 /**
  * belfry_vm_start - let the vCPUs run
  *
- * Return: 0; -EINVAL when started before; -EAGAIN when no thread can be made.
+ * Return: 0; -EINVAL when started before, or for an `affinity` that the host does not
+ * allow; -EAGAIN when no thread can be made. After a failure the VM has stopped.
  */
 BELFRY_API int belfry_vm_start(struct belfry_vm *vm, struct belfry_error *err);
 
@@ -319,8 +326,8 @@ BELFRY_API int belfry_vm_fd(const struct belfry_vm *vm);
 /**
  * belfry_vm_stop - make the VM stop, at once and without asking the guest
  *
- * Returns before the VM has stopped; belfry_vm_wait() waits. Does nothing to a VM that
- * is not running. Any thread.
+ * Returns before the VM has stopped; belfry_vm_wait() waits. A VM that has not started
+ * stops as soon as it does; one that has stopped stays as it is. Any thread.
  */
 BELFRY_API void belfry_vm_stop(struct belfry_vm *vm);
 

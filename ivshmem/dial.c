@@ -84,9 +84,8 @@ static void pause_over(struct bf_op *op, int res)
 	bf_dialer_start(d);
 }
 
-int bf_dialer_init(struct bf_dialer *d, struct bf_loop *loop, const char *path,
-		   bf_dialer_fn *connected, const struct bf_log *log,
-		   struct belfry_error *err)
+void bf_dialer_init(struct bf_dialer *d, struct bf_loop *loop, bf_dialer_fn *connected,
+		    const struct bf_log *log)
 {
 	*d = (struct bf_dialer){
 		.loop = loop,
@@ -95,7 +94,11 @@ int bf_dialer_init(struct bf_dialer *d, struct bf_loop *loop, const char *path,
 		.op.done = pause_over,
 		.pause_ns = BF_DIALER_PAUSE_MIN_NS,
 	};
-	return path ? set_path(&d->server, path, err) : 0;
+}
+
+int bf_dialer_set_path(struct bf_dialer *d, const char *path, struct belfry_error *err)
+{
+	return set_path(&d->server, path, err);
 }
 
 void bf_dialer_start(struct bf_dialer *d)

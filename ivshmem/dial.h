@@ -8,13 +8,16 @@
 
 #include "base/loop.h"
 
+#define BF_DIALER_PAUSE_MIN_NS 100000000ULL
+#define BF_DIALER_PAUSE_MAX_NS 5000000000ULL
+
 struct bf_dialer;
 struct bf_log;
 
 /* A server has answered. Takes @sock, which is non-blocking. */
 typedef void bf_dialer_fn(struct bf_dialer *dialer, int sock);
 
-/* Zeroed: has no path, and never dials. */
+/* Without a path it never dials. */
 struct bf_dialer {
 	struct bf_loop *loop;
 	const struct bf_log *log;
@@ -25,13 +28,13 @@ struct bf_dialer {
 	atomic_uint_least64_t tries;
 };
 
-/*
- * @path may be NULL. @loop and @log must outlive it.
- * Return: 0; -ENAMETOOLONG.
- */
-int bf_dialer_init(struct bf_dialer *dialer, struct bf_loop *loop, const char *path,
-		   bf_dialer_fn *connected, const struct bf_log *log,
-		   struct belfry_error *err);
+/* @loop and @log must outlive it. */
+void bf_dialer_init(struct bf_dialer *dialer, struct bf_loop *loop,
+		    bf_dialer_fn *connected, const struct bf_log *log);
+
+/* Where the server listens. Return: 0; -ENAMETOOLONG. */
+int bf_dialer_set_path(struct bf_dialer *dialer, const char *path,
+		       struct belfry_error *err);
 
 /*
  * Try to connect after a pause, and on and on until it works. Every try makes the pause
@@ -43,8 +46,5 @@ void bf_dialer_start(struct bf_dialer *dialer);
 void bf_dialer_rest(struct bf_dialer *dialer);
 
 void bf_dialer_stop(struct bf_dialer *dialer);
-
-#define BF_DIALER_PAUSE_MIN_NS 100000000ULL
-#define BF_DIALER_PAUSE_MAX_NS 5000000000ULL
 
 #endif

@@ -354,7 +354,8 @@ int bf_peer_create(struct bf_peer **out, struct bf_loop *loop,
 	bf_member_init(&p->member, conf->own_vectors, fd_limit(), &member_ops, p,
 		       &p->log);
 	bf_late_init(&p->late, loop, conf->own_vectors);
-	r = bf_dialer_init(&p->dialer, loop, conf->path, connected, &p->log, err);
+	bf_dialer_init(&p->dialer, loop, connected, &p->log);
+	r = conf->path ? bf_dialer_set_path(&p->dialer, conf->path, err) : 0;
 	if (r == 0) {
 		greet(p, bf_take(&sock));
 		r = join(p, err);

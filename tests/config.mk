@@ -2,10 +2,10 @@
 config-objs := vmm/config.o vmm/config_check.o vmm/config_json.o vmm/config_load.o \
 	vmm/config_path.o vmm/config_schema.o vmm/config_syntax.o vmm/config_text.o \
 	vmm/config_yaml.o devices/ivshmem_conf.o \
-	base/err.o base/number.o base/schema.o base/text.o
+	base/err.o base/event.o base/number.o base/schema.o base/text.o
 
 tests-y += schema
-schema-test-y := tests/unit/schema_test.o base/err.o base/number.o base/schema.o base/text.o
+schema-test-y := tests/unit/schema_test.o base/err.o base/event.o base/number.o base/schema.o base/text.o
 
 tests-y += config
 config-test-y := tests/unit/config_test.o tests/unit/config_devices.o $(config-objs)

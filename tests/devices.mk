@@ -1,8 +1,8 @@
 # tests/devices.mk - what a guest sees, against a machine without KVM
-fake-vm-objs := tests/unit/fake_vm.o vmm/bus.o devices/pci.o arch/$(ARCH)/arch.o base/number.o base/err.o base/log.o
+fake-vm-objs := tests/unit/fake_vm.o vmm/bus.o devices/pci.o arch/$(ARCH)/arch.o base/number.o base/err.o base/event.o base/log.o
 
 tests-y += bus
-bus-test-y := tests/unit/bus_test.o vmm/bus.o base/err.o
+bus-test-y := tests/unit/bus_test.o vmm/bus.o base/err.o base/event.o
 
 tests-y += pci
 pci-test-y := tests/unit/pci_test.o $(fake-vm-objs)
@@ -25,7 +25,7 @@ serial-test-y := tests/unit/serial_test.o devices/serial.o $(fake-vm-objs)
 
 # --- the PC -----------------------------------------------------------------------------
 tests-$(IS_x86_64) += layout
-layout-test-y := tests/unit/layout_test.o arch/x86_64/arch.o base/err.o base/number.o
+layout-test-y := tests/unit/layout_test.o arch/x86_64/arch.o base/err.o base/event.o base/number.o
 
 boot-objs := boot/boot.o boot/bzimage.o boot/pvh.o boot/x86.o $(fake-vm-objs)
 

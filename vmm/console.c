@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -117,10 +118,39 @@ static void console_drain(struct belfry_vm *vm, bool all)
 	bf_vm_unlock(vm);
 }
 
-/* Without the lock, by a vCPU thread. */
+/* What is due; without the lock, by a vCPU thread. */
 void bf_console_flush(struct belfry_vm *vm)
 {
 	console_drain(vm, false);
+}
+
+/* All that is left, as far as the console takes it at once; the same. */
+void bf_console_drain(struct belfry_vm *vm)
+{
+	console_drain(vm, true);
+}
+
+/*
+ * POLLOUT promises room for one byte of a terminal, and a vCPU thread must not wait for
+ * more: what can be opened anew without O_NONBLOCK being everybody's is.
+ */
+static int console_dup(int fd)
+{
+	char path[32];
+	int own;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	own = isatty(fd) ? open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+	return own >= 0 ? own : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+/* A FIFO that nobody reads is an error (ENXIO), not a wait. */
+static int console_open(const char *path)
+{
+	return open(path,
+		    O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NONBLOCK | O_NOCTTY |
+			    O_CLOEXEC,
+		    0666);
 }
 
 int bf_console_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
@@ -130,11 +160,8 @@ int bf_console_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
 
 	if (!bf_file_given(&conf->console))
 		return 0;
-	if (conf->console.fd >= 0)
-		con->fd = fcntl(conf->console.fd, F_DUPFD_CLOEXEC, 3);
-	else
-		con->fd = open(conf->console.path,
-			       O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0666);
+	con->fd = conf->console.fd >= 0 ? console_dup(conf->console.fd)
+					: console_open(conf->console.path);
 	if (con->fd < 0)
 		return bf_err_sys(err, errno, "console %s",
 				  conf->console.path ? conf->console.path : "descriptor");
@@ -148,7 +175,6 @@ int bf_console_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
 
 void bf_console_fini(struct belfry_vm *vm)
 {
-	console_drain(vm, true);
 	bf_close(&vm->console.fd);
 	free(vm->console.prefix);
 }

@@ -21,7 +21,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "base/own.h"
+#include "base/event.h"
 #include "vmm/machine.h"
 
 /*
@@ -66,14 +66,11 @@ static int irqfd(struct belfry_vm *vm, int gsi, int fd, uint32_t flags)
  */
 int bf_irq_attach(struct belfry_vm *vm, int gsi, int fd)
 {
-	uint64_t count;
 	int e = irqfd(vm, gsi, fd, 0);
 
-	if (e < 0)
-		return e;
-	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-		return -errno;
-	return 0;
+	if (e == 0)
+		bf_event_take(fd, NULL);
+	return e;
 }
 
 void bf_irq_detach(struct belfry_vm *vm, int gsi, int fd)

@@ -65,7 +65,10 @@ int bf_kvm_open(struct belfry_vm *vm, struct belfry_error *err)
 
 int bf_kvm_create_vm(struct belfry_vm *vm, struct belfry_error *err)
 {
-	vm->vm = ioctl(vm->kvm, KVM_CREATE_VM, 0);
+	/* EINTR: io_uring has work for this thread, which is as good as a signal */
+	do
+		vm->vm = ioctl(vm->kvm, KVM_CREATE_VM, 0);
+	while (vm->vm < 0 && errno == EINTR);
 	if (vm->vm < 0)
 		return bf_err_sys(err, errno, "/dev/kvm: create a VM");
 	return 0;

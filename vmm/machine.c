@@ -91,9 +91,8 @@ static int machine_affinity(struct belfry_vm *vm, const char *list,
 		return 0;
 	n = bf_parse_cpus(list, 0, CPU_SETSIZE - 1, cpus, CPU_SETSIZE);
 	if (n < 1 || n > CPU_SETSIZE)
-		return bf_err(err, EINVAL,
-			      "affinity %s: at most %d host CPUs, each below it", list,
-			      CPU_SETSIZE);
+		return bf_err(err, EINVAL, "affinity %s: at most %d host CPUs, 0 to %d", list,
+			      CPU_SETSIZE, CPU_SETSIZE - 1);
 	vm->affinity = calloc(vm->n_vcpus, sizeof(*vm->affinity));
 	if (!vm->affinity)
 		return bf_err_sys(err, ENOMEM, "affinity");
@@ -107,7 +106,7 @@ static int machine_open(const struct bf_file *file, const char *what,
 			struct belfry_error *err)
 {
 	int fd = file->fd >= 0 ? fcntl(file->fd, F_DUPFD_CLOEXEC, 3)
-			       : open(file->path, O_RDONLY | O_CLOEXEC);
+			       : open(file->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
 		return bf_err_sys(err, errno, "%s %s", what,
@@ -208,8 +207,7 @@ static int machine_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
 
 	if ((e = machine_state_init(vm, err)) < 0 ||
 	    (e = machine_affinity(vm, conf->affinity, err)) < 0 ||
-	    (e = bf_console_init(vm, conf, err)) < 0 || (e = bf_kvm_open(vm, err)) < 0 ||
-	    (e = bf_arch_phys_bits(vm->kvm, err)) < 0)
+	    (e = bf_kvm_open(vm, err)) < 0 || (e = bf_arch_phys_bits(vm->kvm, err)) < 0)
 		return e;
 	vm->mem.limit = 1ULL << e;
 	vm->ports.limit = 1ULL << 16;
@@ -221,8 +219,10 @@ static int machine_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
 	if (e < 0)
 		return bf_err_wrap(err, e, "kernel %s",
 				   conf->kernel.path ? conf->kernel.path : "descriptor");
-	e = machine_devices(vm, conf, err);
-	return e < 0 ? e : machine_power_on(vm, err);
+	if ((e = machine_devices(vm, conf, err)) < 0 ||
+	    (e = machine_power_on(vm, err)) < 0)
+		return e;
+	return bf_console_init(vm, conf, err); /* last, as it empties the file */
 }
 
 int bf_machine_reset(struct belfry_vm *vm, struct belfry_error *err)
@@ -298,7 +298,11 @@ static int machine_run(struct belfry_vm *vm, struct belfry_error *err)
 {
 	int e = machine_start_loop(vm, err);
 
-	return e < 0 ? e : bf_vcpus_start(vm, err);
+	if (e == 0)
+		e = bf_vcpus_start(vm, err);
+	if (e == 0)
+		bf_pci_bus_started(vm->pci);
+	return e;
 }
 
 /* A start that fails half-way leaves a VM that has stopped. */
@@ -334,6 +338,8 @@ void bf_machine_destroy(struct belfry_vm *vm)
 		pthread_join(vm->loop_thread, NULL);
 	}
 	bf_console_fini(vm);
+	if (vm->pci)
+		bf_pci_bus_reset(vm->pci); /* what peers still tell reaches no KVM */
 	machine_power_off(vm);
 	bf_pci_bus_destroy(vm->pci);
 	bf_loop_destroy(vm->loop);

@@ -150,6 +150,7 @@ void bf_irq_fini(struct belfry_vm *vm);
 int bf_console_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
 		    struct belfry_error *err);
 void bf_console_flush(struct belfry_vm *vm);
+void bf_console_drain(struct belfry_vm *vm);
 void bf_console_fini(struct belfry_vm *vm);
 
 /* vcpu.c */

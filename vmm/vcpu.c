@@ -145,6 +145,21 @@ static void handle_exit(struct bf_vcpu *vcpu)
 	}
 }
 
+/*
+ * Take a signal that is pending, or it would end every KVM_RUN at once: a kick of the
+ * life before, or one that somebody has sent to the whole process.
+ */
+static void vcpu_forget_kick(void)
+{
+	const struct timespec now = { 0 };
+	sigset_t kick;
+
+	sigemptyset(&kick);
+	sigaddset(&kick, KICK_SIGNAL);
+	while (sigtimedwait(&kick, NULL, &now) > 0)
+		;
+}
+
 /* KVM_RUN itself failed. */
 static void handle_run_error(struct bf_vcpu *vcpu, int code)
 {
@@ -152,6 +167,9 @@ static void handle_run_error(struct bf_vcpu *vcpu, int code)
 
 	switch (code) {
 	case EINTR:
+		if (!atomic_load(&vm->ending))
+			vcpu_forget_kick();
+		break;
 	case EAGAIN: /* INIT woke a vCPU that waits for SIPI */
 		break;
 	case EFAULT: /* memory behind a slot has gone: a shared file was made smaller */
@@ -223,18 +241,6 @@ static bool vcpu_again(struct belfry_vm *vm)
 	return again;
 }
 
-/* A kick that is still pending would end every KVM_RUN of the next life at once. */
-static void vcpu_forget_kick(void)
-{
-	const struct timespec now = { 0 };
-	sigset_t kick;
-
-	sigemptyset(&kick);
-	sigaddset(&kick, KICK_SIGNAL);
-	while (sigtimedwait(&kick, NULL, &now) > 0)
-		;
-}
-
 static void vcpu_run(struct bf_vcpu *vcpu)
 {
 	while (!atomic_load_explicit(&vcpu->vm->ending, memory_order_acquire)) {
@@ -255,6 +261,7 @@ static void *vcpu_main(void *arg)
 	do {
 		vcpu_forget_kick();
 		vcpu_run(vcpu);
+		bf_console_drain(vcpu->vm);
 	} while (vcpu_again(vcpu->vm));
 	return NULL;
 }
@@ -319,8 +326,8 @@ static int vcpu_start(struct bf_vcpu *vcpu, struct belfry_error *err)
 	pthread_attr_destroy(&attr);
 	if (e == EINVAL && vm->affinity)
 		return bf_err(err, EINVAL,
-			      "vCPU %u: affinity: no such host CPU, or not allowed",
-			      vcpu->id);
+			      "VM %s: affinity of vCPU %u: no such host CPU, or not allowed",
+			      vm->log.who, vcpu->id);
 	if (e)
 		return bf_err_sys(err, e, "vCPU %u: thread", vcpu->id);
 	vcpu->has_thread = true;

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <linux/kvm.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -35,27 +36,6 @@ static unsigned int bits_for(unsigned int n)
 	return n > 1 ? 32 - __builtin_clz(n - 1) : 0;
 }
 
-/* Extended topology, 0xb and 0x1f: a thread level of one, a level of cores, the end. */
-static void set_topology(struct kvm_cpuid_entry2 *e, unsigned int id, unsigned int cpus)
-{
-	e->edx = id;
-	switch (e->index) {
-	case 0:
-		e->eax = 0;
-		e->ebx = 1;
-		e->ecx = LEVEL_SMT;
-		break;
-	case 1:
-		e->eax = bits_for(cpus);
-		e->ebx = cpus;
-		e->ecx = LEVEL_CORE | 1;
-		break;
-	default:
-		e->eax = e->ebx = 0;
-		e->ecx = e->index & 0xff;
-	}
-}
-
 static void set_leaf1(struct belfry_vm *vm, struct kvm_cpuid_entry2 *e, unsigned int id,
 		      unsigned int cpus)
 {
@@ -69,6 +49,14 @@ static void set_leaf1(struct belfry_vm *vm, struct kvm_cpuid_entry2 *e, unsigned
 		e->edx &= ~LEAF1_EDX_HTT;
 }
 
+/* Caches of the third level are everybody's, the others a core's own. */
+static uint32_t sharing(const struct kvm_cpuid_entry2 *e, unsigned int cpus)
+{
+	const unsigned int level = e->eax >> 5 & 7;
+
+	return (level >= 3 ? cpus - 1 : 0) << 14;
+}
+
 static void set_entry(struct belfry_vm *vm, struct kvm_cpuid_entry2 *e, unsigned int id,
 		      unsigned int cpus)
 {
@@ -76,12 +64,13 @@ static void set_entry(struct belfry_vm *vm, struct kvm_cpuid_entry2 *e, unsigned
 	case 0x1:
 		set_leaf1(vm, e, id, cpus);
 		break;
-	case 0x4: /* Intel: caches of one core each; cores of the package */
-		e->eax = (e->eax & 0x3fff) | (cpus - 1) << 26;
+	case 0x4: /* Intel: cores of the package; type 0 is the end of the list */
+		if (e->eax & 0x1f)
+			e->eax = (e->eax & 0x3fff) | (cpus - 1) << 26 | sharing(e, cpus);
 		break;
-	case 0xb:
-	case 0x1f:
-		set_topology(e, id, cpus);
+	case 0x8000001d: /* AMD: the same, without the cores */
+		if (e->eax & 0x1f)
+			e->eax = (e->eax & 0x3fff) | sharing(e, cpus);
 		break;
 	case LEAF_KVM:
 		e->eax = LEAF_FREQUENCY;
@@ -96,17 +85,55 @@ static void set_entry(struct belfry_vm *vm, struct kvm_cpuid_entry2 *e, unsigned
 	}
 }
 
+static void add_entry(struct kvm_cpuid2 *cpuid, struct kvm_cpuid_entry2 entry)
+{
+	if (cpuid->nent < ENTRIES_MAX)
+		cpuid->entries[cpuid->nent++] = entry;
+}
+
 static void add_frequency(struct kvm_cpuid2 *cpuid, int vcpu)
 {
 	const int khz = ioctl(vcpu, KVM_GET_TSC_KHZ, 0);
 
-	if (khz <= 0 || cpuid->nent == ENTRIES_MAX)
-		return;
-	cpuid->entries[cpuid->nent++] = (struct kvm_cpuid_entry2){
-		.function = LEAF_FREQUENCY,
-		.eax = khz,
-		.ebx = APIC_BUS_KHZ,
+	if (khz > 0)
+		add_entry(cpuid, (struct kvm_cpuid_entry2){ .function = LEAF_FREQUENCY,
+							    .eax = khz,
+							    .ebx = APIC_BUS_KHZ });
+}
+
+/* Extended topology: a level of one thread, a level of cores, and the end. */
+static void add_topology(struct kvm_cpuid2 *cpuid, unsigned int leaf, unsigned int id,
+			 unsigned int cpus)
+{
+	const struct kvm_cpuid_entry2 levels[] = {
+		{ .eax = 0, .ebx = 1, .ecx = LEVEL_SMT },
+		{ .eax = bits_for(cpus), .ebx = cpus, .ecx = LEVEL_CORE },
+		{ .ecx = 0 },
 	};
+
+	for (unsigned int i = 0; i < BF_ARRAY_LEN(levels); i++) {
+		struct kvm_cpuid_entry2 e = levels[i];
+
+		e.function = leaf;
+		e.index = i;
+		e.flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+		e.ecx |= i;
+		e.edx = id;
+		add_entry(cpuid, e);
+	}
+}
+
+/* KVM lists as many levels as the host has; ours replace them. Return: was @leaf there?
+ */
+static bool drop_leaf(struct kvm_cpuid2 *cpuid, unsigned int leaf)
+{
+	unsigned int kept = 0, had = cpuid->nent;
+
+	for (unsigned int i = 0; i < had; i++)
+		if (cpuid->entries[i].function != leaf)
+			cpuid->entries[kept++] = cpuid->entries[i];
+	cpuid->nent = kept;
+	return kept != had;
 }
 
 int bf_x86_cpuid(struct belfry_vm *vm, int vcpu, unsigned int id,
@@ -123,6 +150,10 @@ int bf_x86_cpuid(struct belfry_vm *vm, int vcpu, unsigned int id,
 		return bf_err_sys(err, errno, "KVM: supported CPUID");
 	for (unsigned int i = 0; i < cpuid->nent; i++)
 		set_entry(vm, &cpuid->entries[i], id, cpus);
+	if (drop_leaf(cpuid, 0xb))
+		add_topology(cpuid, 0xb, id, cpus);
+	if (drop_leaf(cpuid, 0x1f))
+		add_topology(cpuid, 0x1f, id, cpus);
 	add_frequency(cpuid, vcpu);
 	if (ioctl(vcpu, KVM_SET_CPUID2, cpuid) < 0)
 		return bf_err_sys(err, errno, "vCPU %u: CPUID", id);

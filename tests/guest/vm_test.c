@@ -479,7 +479,8 @@ static void affinity_to_a_cpu_that_is_not_there_is_refused(void **state)
 	vm = create(cfg, "vm");
 	assert_int_equal(belfry_vm_start(vm, &err), -EINVAL);
 	assert_string_equal(err.msg,
-			    "vCPU 0: affinity: no such host CPU, or not allowed");
+			    "VM vm: affinity of vCPU 0: no such host CPU, or not "
+			    "allowed");
 	belfry_vm_destroy(vm);
 	belfry_config_destroy(cfg);
 }

@@ -77,7 +77,8 @@ static int setup(void **state)
 	assert_non_null(mkdtemp(f->dir));
 	snprintf(f->path, sizeof(f->path), "%s/sock", f->dir);
 	*state = f;
-	return bf_dialer_init(&f->dialer, NULL, f->path, connected, &f->log, &err);
+	bf_dialer_init(&f->dialer, NULL, connected, &f->log);
+	return bf_dialer_set_path(&f->dialer, f->path, &err);
 }
 
 static int teardown(void **state)
@@ -150,8 +151,7 @@ static void without_a_path_it_never_dials(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(bf_dialer_init(&f->dialer, NULL, NULL, connected, &f->log, NULL),
-			 0);
+	bf_dialer_init(&f->dialer, NULL, connected, &f->log);
 	bf_dialer_start(&f->dialer);
 	assert_int_equal(f->pause_ns, 0);
 }

@@ -261,6 +261,7 @@ static void a_server_whose_queue_is_full_does_not_stop_the_loop(void **state)
 	struct fixture *f = *state;
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int others[8];
+	time_t start;
 	int n = 0;
 
 	join(f);
@@ -272,8 +273,10 @@ static void a_server_whose_queue_is_full_does_not_stop_the_loop(void **state)
 			socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	} while (connect(others[n++], (struct sockaddr *)&sa, sizeof(sa)) == 0 && n < 8);
 	assert_int_equal(errno, EAGAIN);
+	start = time(NULL);
 	lose(f);
 	assert_true(party_run_until(f->loop, has_tried, f));
+	assert_in_range(time(NULL) - start, 0, 3); /* one that waits, waits 5 s */
 	assert_non_null(strstr(f->log.text, "no answer from the ivshmem server"));
 
 	for (int i = 0; i < n; i++) {
@@ -518,6 +521,7 @@ static void a_silent_server_is_given_up_in_time(void **state)
 {
 	struct fixture *f = *state;
 	BF_CLOSE int silent = -1;
+	char byte;
 
 	join_within(f, SHORT);
 	lose(f);
@@ -525,6 +529,7 @@ static void a_silent_server_is_given_up_in_time(void **state)
 	fake_send(f->server, 0, -1);
 	silent = bf_take(&f->server);
 	await_next_try(f);
+	assert_int_equal(recv(silent, &byte, 1, MSG_DONTWAIT), 0);
 	assert_non_null(strstr(f->log.text, "our ID has not come in 50 ms"));
 	fake_greet(f->server, OWN_ID, f->memory);
 	send_own(f, f->second);
