@@ -6,6 +6,7 @@
 #   make test             the tests alone: unit, peers, guests, command line
 #   make lint             layers, headers, symbols, formatting, shell scripts
 #   make bench            speed and memory as ratios against the floor and others
+#   make parity           the guest tests on QEMU and belfry, check by check
 #   make fuzz             libFuzzer targets, FUZZ_SECONDS each (default 60)
 #   make man              the manual pages (needs scdoc)
 #   make tidy             clang-tidy over the C sources
@@ -47,7 +48,8 @@ IS_$(ARCH) := y
 VARIANT-$(if $(filter 1,$(SANITIZE)),y) := -asan
 VARIANT-$(if $(filter thread,$(SANITIZE)),y) := -tsan
 VARIANT-$(if $(COVERAGE),y) := -cov
-O ?= build/$(ARCH)$(VARIANT-y)
+O ?= build/$(ARCH)
+override O := $(O)$(VARIANT-y)
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 
@@ -139,7 +141,7 @@ $(foreach t,$(tests-y),$(eval $(call unit_test,$(t))))
 
 # Test programs speak TAP; guest and command-line tests are scripts that do, too.
 # EXPECT_ALL=1 makes a skipped test a failure.
-SCRIPTS := $(sort $(wildcard tests/guest/*.t tests/cli/*.t))
+SCRIPTS := $(sort $(wildcard tests/guest/*.t tests/cli/*.t tests/interop/*.t))
 TEST_ENV = BELFRY_BUILD=$(O) BELFRY_EXPECT_ALL=$(EXPECT_ALL) CC="$(CC)" \
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	TSAN_OPTIONS=halt_on_error=1:suppressions=tests/tsan.supp
@@ -186,6 +188,11 @@ bench: all
 	$(Q)bench/startup $(O)
 	$(Q)bench/memory $(O)
 	$(Q)bench/roundtrip $(O)
+
+# Every check of the guest tests on QEMU and on belfry, side by side.
+.PHONY: parity
+parity: all
+	$(Q)tests/interop/parity --build $(O)
 
 .PHONY: tidy
 tidy:
