@@ -24,9 +24,10 @@
  * PROMOTE_BURST in a row and one every PROMOTE_NS take place, whatever the guest does.
  *
  * The window gives every (peer, vector) an address of its own: peer << shift | vector
- * << 2. KVM finds an address by binary search, so all are bound, unless the policy is
- * "userspace". They match a store of any width and value, which spares Intel's KVM from
- * decoding the instruction (KVM_CAP_IOEVENTFD_ANY_LENGTH, api.rst 4.59).
+ * << 2. KVM finds an address by binary search, so nothing has to go for another to come;
+ * but binding thousands takes a while, so "adaptive" binds a place when it is first rung.
+ * The places match a store of any width and value, which spares Intel's KVM from decoding
+ * the instruction (KVM_CAP_IOEVENTFD_ANY_LENGTH, api.rst 4.59).
  *
  * Whatever KVM refuses - no room, no memory - is counted, and rung from here.
  */
@@ -49,6 +50,7 @@ struct bell {
 	int fd;           /* -1: this vector is not there */
 	bool bound;       /* at the register */
 	bool in_window;   /* at its own address */
+	bool window_used; /* rung there, so it is to be bound there */
 	uint8_t misses;   /* rung from here since it was last bound */
 	uint8_t credit;   /* how often the hand passes it by */
 	bool listed;      /* in the clock, though KVM may have refused it */
@@ -140,12 +142,19 @@ static bool has_place(const struct bf_bells *bells, uint32_t value)
 	return (value & 0xffff) * 4 < 1U << bells->conf.shift;
 }
 
+static bool window_wanted(const struct bf_bells *bells, const struct bell *bell)
+{
+	return bells->conf.policy == BF_BELLS_EAGER ||
+	       (bells->conf.policy == BF_BELLS_ADAPTIVE &&
+		(bell->listed || bell->window_used));
+}
+
 static void window_bind(struct bf_bells *bells, struct bell *bell, uint32_t value)
 {
 	int e;
 
 	if (!bells->window_arrived || bell->in_window || !has_place(bells, value) ||
-	    bells->conf.policy == BF_BELLS_USERSPACE)
+	    !window_wanted(bells, bell))
 		return;
 	e = bf_vm_bind_doorbell(bells->vm, window_address(bells, value), BF_DOORBELL_ANY,
 				bell->fd);
@@ -245,18 +254,36 @@ static void promote(struct bf_bells *bells, struct bell *bell, uint32_t value)
 
 /* --- rings --- */
 
-void bf_bells_ring(struct bf_bells *bells, uint16_t peer, unsigned int vector)
+/* Return: the doorbell that was rung; NULL when there is none. */
+static struct bell *ring(struct bf_bells *bells, uint16_t peer, unsigned int vector)
 {
 	struct bell *bell = bell_at(bells, peer, vector);
 
 	if (!bell) {
 		bells->stats.ignored++;
-		return;
+		return NULL;
 	}
 	bf_event_add(bell->fd, 1);
 	bells->stats.slow++;
 	bells->peers[peer]->slow++;
-	if (bells->conf.policy != BF_BELLS_ADAPTIVE || bell->listed)
+	return bell;
+}
+
+void bf_bells_ring_window(struct bf_bells *bells, uint16_t peer, unsigned int vector)
+{
+	struct bell *bell = ring(bells, peer, vector);
+
+	if (!bell)
+		return;
+	bell->window_used = true;
+	window_bind(bells, bell, value_of(peer, vector));
+}
+
+void bf_bells_ring(struct bf_bells *bells, uint16_t peer, unsigned int vector)
+{
+	struct bell *bell = ring(bells, peer, vector);
+
+	if (!bell || bells->conf.policy != BF_BELLS_ADAPTIVE || bell->listed)
 		return;
 	if (bell->misses < PROMOTE_AFTER)
 		bell->misses++;

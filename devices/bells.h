@@ -53,8 +53,9 @@ void bf_bells_remove(struct bf_bells *bells, uint16_t peer);
 /* The eventfd of (@peer, @vector); -1: there is none. */
 int bf_bells_find(const struct bf_bells *bells, uint16_t peer, unsigned int vector);
 
-/* A ring that reached user space. */
+/* A ring that reached user space, from the register or from the window. */
 void bf_bells_ring(struct bf_bells *bells, uint16_t peer, unsigned int vector);
+void bf_bells_ring_window(struct bf_bells *bells, uint16_t peer, unsigned int vector);
 
 /* The doorbell register, or the window, is now at @gpa; is about to leave its place. */
 void bf_bells_arrive(struct bf_bells *bells, uint64_t gpa);

@@ -224,7 +224,7 @@ static uint32_t read_regs(struct ivshmem *iv, uint64_t off)
 	}
 }
 
-/* A ring that KVM did not take. Unknown peer or vector: nobody hears it. */
+/* Rings that KVM did not take. Unknown peer or vector: nobody hears it. */
 static void ring(struct ivshmem *iv, uint16_t peer, unsigned int vector)
 {
 	if (!iv->bells)
@@ -256,8 +256,11 @@ static void write_window(struct ivshmem *iv, uint64_t off)
 {
 	const uint64_t place = off >> 2;
 
-	if (off % 4 == 0)
-		ring(iv, place >> iv->window_bits, place & ((1U << iv->window_bits) - 1));
+	if (off % 4)
+		return;
+	bf_vm_count_doorbell_exit(iv->pci.vm);
+	bf_bells_ring_window(iv->bells, place >> iv->window_bits,
+			     place & ((1U << iv->window_bits) - 1));
 }
 
 /*

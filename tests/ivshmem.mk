@@ -2,6 +2,12 @@
 tests-y += loop
 loop-test-y := tests/unit/loop_test.o base/loop.o base/err.o base/event.o
 
+tests-y += err
+err-test-y := tests/unit/err_test.o base/err.o
+
+tests-y += event
+event-test-y := tests/unit/event_test.o base/event.o
+
 tests-y += wire
 wire-test-y := tests/unit/wire_test.o ivshmem/wire.o
 

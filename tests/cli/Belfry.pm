@@ -7,7 +7,7 @@ use File::Temp 'tempdir';
 use IO::Socket::UNIX;
 use POSIX ':sys_wait_h';
 
-our @EXPORT = qw($build $belfry $dir belfry command config guest spawn finish);
+our @EXPORT = qw($build $belfry $dir belfry command config guest spawn finish wait_for);
 
 our $build = $ENV{BELFRY_BUILD} // 'build/x86_64';
 our $belfry = "$build/belfry";
@@ -44,6 +44,17 @@ sub spawn {
 		exec @_ or POSIX::_exit(127);
 	}
 	return { pid => $pid, n => $n };
+}
+
+# Until a pattern shows up in what a job has written; 20 seconds at most.
+sub wait_for {
+	my ($job, $pattern) = @_;
+	for (1 .. 2000) {
+		my $text = slurp("$dir/out.$job->{n}");
+		return 1 if $text =~ $pattern;
+		select undef, undef, undef, 0.01;
+	}
+	return 0;
 }
 
 # Wait for it, 60 seconds at most. Return: exit status, standard output, standard error.

@@ -15,17 +15,6 @@ sub vm {
 	return "vms:\n  vm:\n    kernel: $kernel\n    memory: 32M\n" . ($more // '');
 }
 
-# Until a pattern shows up in what a job has written; 20 seconds at most.
-sub wait_for {
-	my ($job, $pattern) = @_;
-	for (1 .. 2000) {
-		my $text = Belfry::slurp("$dir/out.$job->{n}");
-		return 1 if $text =~ $pattern;
-		select undef, undef, undef, 0.01;
-	}
-	return 0;
-}
-
 sub children_of {
 	my ($pid) = @_;
 	return split ' ', Belfry::slurp("/proc/$pid/task/$pid/children");

@@ -1,97 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/guest/vm_test.c - the life of VMs, through the public interface */
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include <belfry.h>
-
-#define SECOND 1000000000ULL
-#define LIMIT  (30 * SECOND) /* for guests that end by themselves */
-
-static const char *build(void)
-{
-	const char *dir = getenv("BELFRY_BUILD");
-
-	return dir ? dir : "build/x86_64";
-}
-
-static struct belfry_config *config(const char *yaml)
-{
-	struct belfry_error err = { 0 };
-	struct belfry_config *cfg;
-
-	assert_int_equal(belfry_config_create(&cfg, &err), 0);
-	if (belfry_config_load_string(cfg, "test", yaml, &err) < 0)
-		fail_msg("%s", err.msg);
-	return cfg;
-}
-
-static void set(struct belfry_config *cfg, const char *path, const char *value)
-{
-	struct belfry_error err = { 0 };
-
-	if (belfry_config_set(cfg, path, value, &err) < 0)
-		fail_msg("%s", err.msg);
-}
-
-static void set_guest(struct belfry_config *cfg, const char *path, const char *guest)
-{
-	char file[256];
-
-	snprintf(file, sizeof(file), "%s/guests/%s.elf", build(), guest);
-	set(cfg, path, file);
-}
-
-/* One VM, named "vm", of 32 MiB and without devices. */
-static struct belfry_config *one_vm(const char *guest, const char *cmdline)
-{
-	struct belfry_config *cfg = config("vms: { vm: { kernel: x, memory: 32M } }");
-
-	set_guest(cfg, "vms.vm.kernel", guest);
-	set(cfg, "vms.vm.cmdline", cmdline);
-	return cfg;
-}
-
-static struct belfry_vm *create(struct belfry_config *cfg, const char *name)
-{
-	struct belfry_error err = { 0 };
-	struct belfry_vm *vm = NULL;
-
-	if (belfry_vm_create(cfg, name, &vm, &err) < 0)
-		fail_msg("%s", err.msg);
-	return vm;
-}
-
-static struct belfry_vm *start(struct belfry_config *cfg, const char *name)
-{
-	struct belfry_vm *vm = create(cfg, name);
-	struct belfry_error err = { 0 };
-
-	if (belfry_vm_start(vm, &err) < 0)
-		fail_msg("%s", err.msg);
-	return vm;
-}
-
-static struct belfry_result wait_for(struct belfry_vm *vm)
-{
-	struct belfry_result result = { .size = sizeof(result) };
-
-	assert_int_equal(belfry_vm_wait(vm, LIMIT, &result), 0);
-	return result;
-}
+#include "tests/descriptors.h"
+#include "tests/guest/vm_test.h"
 
 /* Run a guest to its end. */
 static struct belfry_result run(const char *guest, const char *cmdline)
@@ -103,18 +19,6 @@ static struct belfry_result run(const char *guest, const char *cmdline)
 	belfry_vm_destroy(vm);
 	belfry_config_destroy(cfg);
 	return result;
-}
-
-static int count_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
 }
 
 /* --- how a guest ends --- */

@@ -116,6 +116,7 @@ class Server:
         self.thread.join()
         for client in self.clients:
             client.sock.close()
+        self.clients.clear()
         self.listener.close()
         self.selector.close()
         os.close(self.wake_read)

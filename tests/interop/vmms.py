@@ -1,12 +1,14 @@
 """tests/interop/vmms.py - starts a guest of guest-tests/ on QEMU or on belfry, and waits"""
 import os
 import platform
+import select
 import subprocess
 import tempfile
 import time
 
 QEMU = "qemu-system-x86_64"
 MEMORY = "64M"
+PART = 4096
 
 
 class Machine:
@@ -35,8 +37,11 @@ class Run:
         self.out = self.err = ""
         self.end = None  # "by itself", "crash" or "time limit"
 
-    def wait_for_a_line(self):
-        self.first = self.process.stdout.readline()
+    def wait_for_output(self, deadline):
+        """Until it has printed something, or has closed its output."""
+        out = self.process.stdout
+        if select.select([out], [], [], max(0, deadline - time.monotonic()))[0]:
+            self.first = os.read(out.fileno(), PART)
 
     def finish(self, deadline):
         """Wait until @deadline of time.monotonic(), then kill it."""
@@ -48,6 +53,8 @@ class Run:
             self.process.kill()
             rest, _ = self.process.communicate()
             self.end = "time limit"
+        finally:
+            self.process.kill()  # does nothing to one that has ended
         self.out = (self.first + rest).decode(errors="replace")
         self.errors.seek(0)
         self.err = self.errors.read().decode(errors="replace")

@@ -139,6 +139,28 @@ static void an_initrd_goes_to_the_end_of_ram(void **state)
 	assert_memory_equal(ram(f, bp->hdr.ramdisk_image), "initrd", 6);
 }
 
+static void an_initrd_stays_off_a_kernel_longer_than_it_says(void **state)
+{
+	const uint64_t end = CODE_AT + CODE_BYTES;
+	struct boot_fixture *f = *state;
+	struct bzimage image = good();
+	const struct boot_params *bp;
+
+	image.hdr.init_size = 0;
+	set_image(f, &image);
+	set_initrd(f, RAM_SIZE - end);
+	assert_works(load(f, &err));
+	bp = ram(f, f->entry.arg);
+	assert_int_equal(bp->hdr.ramdisk_image, end);
+	assert_memory_equal(ram(f, CODE_AT), image.code, CODE_BYTES);
+
+	f->entry.pc = 0;
+	set_initrd(f, RAM_SIZE - end + 1);
+	assert_refused(f, EINVAL,
+		       "initrd of 2093057 bytes does not fit into RAM behind the "
+		       "kernel, from 0x201000 to 0x400000");
+}
+
 static void an_initrd_stays_below_the_highest_address_the_kernel_takes(void **state)
 {
 	struct boot_fixture *f = *state;
@@ -308,6 +330,7 @@ int main(void)
 		boot_test(the_header_ends_where_its_jump_leads),
 		boot_test(no_number_of_setup_sectors_stands_for_4),
 		boot_test(an_initrd_goes_to_the_end_of_ram),
+		boot_test(an_initrd_stays_off_a_kernel_longer_than_it_says),
 		boot_test(an_initrd_stays_below_the_highest_address_the_kernel_takes),
 
 		boot_test(an_old_boot_protocol_is_refused),

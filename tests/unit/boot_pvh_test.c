@@ -231,6 +231,33 @@ static void an_empty_segment_may_be_anywhere(void **state)
 	assert_works(load(f, &err));
 }
 
+static void a_segment_with_nothing_in_the_file_may_say_any_offset(void **state)
+{
+	struct boot_fixture *f = *state;
+	struct {
+		struct elf elf;
+		Elf64_Phdr phdrs[3];
+	} image = { .elf = good() };
+
+	image.phdrs[0] = image.elf.note_ph;
+	image.phdrs[1] = image.elf.code_ph;
+	image.phdrs[2] = (Elf64_Phdr){ .p_type = PT_LOAD,
+				       .p_offset = sizeof(image) + 0x10000,
+				       .p_paddr = CODE_AT + 0x10000,
+				       .p_memsz = BSS_BYTES };
+	image.elf.eh.e_phoff = offsetof(__typeof__(image), phdrs);
+	image.elf.eh.e_phnum = 3;
+	set_kernel(f, &image, sizeof(image));
+	assert_works(load(f, &err));
+	assert_int_equal(*(uint8_t *)ram(f, CODE_AT + 0x10000), 0);
+
+	f->entry.pc = 0;
+	image.phdrs[2].p_filesz = 1;
+	set_kernel(f, &image, sizeof(image));
+	assert_int_equal(load(f, NULL), -EINVAL);
+	assert_int_equal(f->entry.pc, 0);
+}
+
 static void the_longest_command_line_fits_and_no_longer_one(void **state)
 {
 	struct boot_fixture *f = *state;
@@ -565,6 +592,7 @@ int main(void)
 		boot_test(a_note_of_4_bytes_will_do),
 		boot_test(the_note_is_found_behind_others),
 		boot_test(an_empty_segment_may_be_anywhere),
+		boot_test(a_segment_with_nothing_in_the_file_may_say_any_offset),
 		boot_test(the_longest_command_line_fits_and_no_longer_one),
 
 		boot_test(an_empty_file_is_refused),

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/guest/vm_test.h - what the tests of VMs share: configurations, and running them */
+#ifndef BF_VM_TEST_H
+#define BF_VM_TEST_H
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <belfry.h>
+
+#define SECOND 1000000000ULL
+#define LIMIT  (30 * SECOND) /* for guests that end by themselves */
+
+static inline const char *build(void)
+{
+	const char *dir = getenv("BELFRY_BUILD");
+
+	return dir ? dir : "build/x86_64";
+}
+
+static inline struct belfry_config *config(const char *yaml)
+{
+	struct belfry_error err = { 0 };
+	struct belfry_config *cfg;
+
+	assert_int_equal(belfry_config_create(&cfg, &err), 0);
+	if (belfry_config_load_string(cfg, "test", yaml, &err) < 0)
+		fail_msg("%s", err.msg);
+	return cfg;
+}
+
+static inline void set(struct belfry_config *cfg, const char *path, const char *value)
+{
+	struct belfry_error err = { 0 };
+
+	if (belfry_config_set(cfg, path, value, &err) < 0)
+		fail_msg("%s", err.msg);
+}
+
+static inline void set_guest(struct belfry_config *cfg, const char *path, const char *guest)
+{
+	char file[256];
+
+	snprintf(file, sizeof(file), "%s/guests/%s.elf", build(), guest);
+	set(cfg, path, file);
+}
+
+/* One VM, named "vm", of 32 MiB and without devices. */
+static inline struct belfry_config *one_vm(const char *guest, const char *cmdline)
+{
+	struct belfry_config *cfg = config("vms: { vm: { kernel: x, memory: 32M } }");
+
+	set_guest(cfg, "vms.vm.kernel", guest);
+	set(cfg, "vms.vm.cmdline", cmdline);
+	return cfg;
+}
+
+static inline struct belfry_vm *create(struct belfry_config *cfg, const char *name)
+{
+	struct belfry_error err = { 0 };
+	struct belfry_vm *vm = NULL;
+
+	if (belfry_vm_create(cfg, name, &vm, &err) < 0)
+		fail_msg("%s", err.msg);
+	return vm;
+}
+
+static inline struct belfry_vm *start(struct belfry_config *cfg, const char *name)
+{
+	struct belfry_vm *vm = create(cfg, name);
+	struct belfry_error err = { 0 };
+
+	if (belfry_vm_start(vm, &err) < 0)
+		fail_msg("%s", err.msg);
+	return vm;
+}
+
+static inline struct belfry_result wait_for(struct belfry_vm *vm)
+{
+	struct belfry_result result = { .size = sizeof(result) };
+
+	assert_int_equal(belfry_vm_wait(vm, LIMIT, &result), 0);
+	return result;
+}
+
+#endif
