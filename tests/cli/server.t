@@ -1,0 +1,80 @@
+#!/usr/bin/env perl
+# tests/cli/server.t - VMs on somebody else's ivshmem server, which ends while they run
+#
+# The server is tests/interop/ivshmem_server.py: it knows nothing of belfry.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::Bin;
+use Belfry;
+use Test::More;
+
+my $server = "$FindBin::Bin/../interop/ivshmem_server.py";
+plan skip_all => 'python3 is not installed' if system('python3 -c "" 2>/dev/null') != 0;
+plan skip_all => '/dev/kvm is not there or may not be used' if !-w '/dev/kvm';
+
+my ($status, $out, $err);
+
+sub start_server {
+	my ($vectors) = @_;
+	unlink "$dir/socket";
+	my $job = spawn('python3', $server, '-S', "$dir/socket", '-l', '1M', '-n', $vectors);
+	wait_for($job, qr/vectors/) or BAIL_OUT('the server does not start');
+	return $job;
+}
+
+# Two VMs that ring each other for @seconds, each with these keys for its device.
+sub pair {
+	my ($seconds, $cmdline, $keys) = @_;
+	my $vm = sub {
+		my ($name, $role) = @_;
+		return "  $name:\n    kernel: ${\guest('pingpong')}\n    memory: 32M\n" .
+			"    cmdline: role=$role mode=spin $cmdline seconds=$seconds\n" .
+			"    devices: [ ivshmem: { socket: $dir/socket, $keys } ]\n";
+	};
+	return config('pair.yaml', "vms:\n" . $vm->('a', 'a') . $vm->('b', 'b'));
+}
+
+# The server ends while two guests ring each other for two seconds and more.
+sub rings_go_on {
+	my ($name, $signal, $cmdline, $keys) = @_;
+	subtest $name => sub {
+		my $server_job = start_server(2);
+		my $pair_job = spawn($belfry, 'run', pair(2, "rounds=200000 warmup=100 $cmdline", $keys));
+		ok wait_for($pair_job, qr/a\| role a.*b\| role b|b\| role b.*a\| role a/s), 'both run';
+		select undef, undef, undef, 0.5;
+		kill $signal, $server_job->{pid};
+		my ($ended) = finish($server_job);
+		is $ended, $signal eq 'KILL' ? 'signal 9' : 0, 'the server has ended';
+		is waitpid($pair_job->{pid}, 1), 0, 'the VMs still run';
+		($status, $out, $err) = finish($pair_job);
+		is $status, 0, 'they end well';
+		like $out, qr/^a\| result doorbell-spin n=\d+/m, 'a has measured to the end';
+		like $out, qr/^b\| answered \d+ doorbells/m, 'b has answered each ring once';
+		is scalar(() = $err =~ /server lost: .*known peers stay/g), 2, 'each says so once'
+			or diag $err;
+		unlike $err, qr/^(?!belfry: [ab]: )/m, 'in lines of its own';
+	};
+}
+
+rings_go_on 'the server is killed', 'KILL', '', 'vectors: 2';
+rings_go_on 'the server ends', 'TERM', '', 'vectors: 2';
+rings_go_on 'rings by the window', 'KILL', 'window=1', 'vectors: 2, doorbell_window: true';
+rings_go_on 'rings by user space', 'KILL', '', 'vectors: 2, doorbells: userspace';
+rings_go_on 'rings by INTx', 'KILL', '', 'vectors: 2, revision: 0, msi: off';
+
+subtest 'more vectors than the server has stay silent, fewer are enough' => sub {
+	for my $vectors (1, 4) {
+		my $server_job = start_server(2);
+		($status, $out, $err) = belfry('run', config('one.yaml',
+			"vms:\n  vm:\n    kernel: ${\guest('own_doorbell')}\n    memory: 32M\n" .
+			"    cmdline: rounds=100 warmup=10\n" .
+			"    devices: [ ivshmem: { socket: $dir/socket, vectors: $vectors } ]\n"));
+		is $status, 0, "$vectors vectors: status";
+		like $out, qr/^ok 2 - exactly one interrupt a ring/m, 'the own doorbell works';
+		kill 'TERM', $server_job->{pid};
+		finish($server_job);
+	}
+};
+
+done_testing;
