@@ -43,3 +43,7 @@ platform-test-y := tests/unit/platform_test.o arch/x86_64/platform.o devices/ser
 boot-fuzz-y := tests/fuzz/boot_fuzz.o $(boot-objs)
 mmio-fuzz-y := tests/fuzz/mmio_fuzz.o arch/x86_64/platform.o devices/serial.o \
 	$(ivshmem-objs)
+
+# --- doorbells --------------------------------------------------------------------------
+tests-y += bells
+bells-test-y := tests/unit/bells_test.o devices/bells.o $(fake-vm-objs)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/guest/vm_test.h - what the tests of VMs share: configurations, and running them */
+/* tests/guest/vm_test.h - what the tests of VMs share: configurations, and running them
+ */
 #ifndef BF_VM_TEST_H
 #define BF_VM_TEST_H
 
@@ -44,7 +45,8 @@ static inline void set(struct belfry_config *cfg, const char *path, const char *
 		fail_msg("%s", err.msg);
 }
 
-static inline void set_guest(struct belfry_config *cfg, const char *path, const char *guest)
+static inline void set_guest(struct belfry_config *cfg, const char *path,
+			     const char *guest)
 {
 	char file[256];
 
