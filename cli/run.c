@@ -37,7 +37,7 @@ struct run {
 	int signals; /* signalfd */
 	bool stats;
 	bool stopping; /* children that a signal ends are no news */
-	int status; /* of the first VM that did not end well; else 0 */
+	int status;    /* of the first VM that did not end well; else 0 */
 	struct child *children;
 	unsigned int n;
 };

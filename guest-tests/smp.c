@@ -65,16 +65,32 @@ static void interrupt_wakes(unsigned int number)
 	      "an interrupt for APIC ID %u wakes that vCPU alone", cpu->apic_id);
 }
 
+/* Levels of CPUID 0xb: 1 is that of threads, 2 that of cores, 0 none any more. */
+static void level_is_right(unsigned int level, unsigned int type, unsigned int cpus)
+{
+	struct cpuid got = cpuid(CPUID_TOPOLOGY, level);
+
+	check_eq(got.c & 0xffff, type << 8 | level, "CPUID 0xb: level %u has type %u",
+		 level, type);
+	check_eq(got.b & 0xffff, cpus, "CPUID 0xb: level %u has %u vCPUs", level, cpus);
+	check_eq(got.d, apic_id(), "CPUID 0xb: level %u has the first vCPU's APIC ID",
+		 level);
+}
+
 static void topology_is_right(unsigned int cpus)
 {
-	struct cpuid core = cpuid(CPUID_TOPOLOGY, 1);
+	struct cpuid core;
 
 	check_eq(cpuid(1, 0).b >> 24, apic_id(),
 		 "the first vCPU: CPUID 1 has its APIC ID");
-	if (cpuid(0, 0).a < CPUID_TOPOLOGY || !core.b)
+	if (cpuid(0, 0).a < CPUID_TOPOLOGY || !cpuid(CPUID_TOPOLOGY, 0).b)
 		return;
-	check_eq(core.d, apic_id(), "the first vCPU: CPUID 0xb has its APIC ID");
-	check_eq(core.b & 0xffff, cpus, "CPUID 0xb knows %u vCPUs", cpus);
+	level_is_right(0, 1, 1);
+	level_is_right(1, 2, cpus);
+	core = cpuid(CPUID_TOPOLOGY, 1);
+	check(1U << (core.a & 0x1f) >= cpus,
+	      "CPUID 0xb: all IDs fit below the core level's shift");
+	check_eq(cpuid(CPUID_TOPOLOGY, 2).b & 0xffff, 0, "CPUID 0xb: that is all");
 }
 
 void guest_main(void)

@@ -91,8 +91,8 @@ static int machine_affinity(struct belfry_vm *vm, const char *list,
 		return 0;
 	n = bf_parse_cpus(list, 0, CPU_SETSIZE - 1, cpus, CPU_SETSIZE);
 	if (n < 1 || n > CPU_SETSIZE)
-		return bf_err(err, EINVAL, "affinity %s: at most %d host CPUs, 0 to %d", list,
-			      CPU_SETSIZE, CPU_SETSIZE - 1);
+		return bf_err(err, EINVAL, "affinity %s: at most %d host CPUs, 0 to %d",
+			      list, CPU_SETSIZE, CPU_SETSIZE - 1);
 	vm->affinity = calloc(vm->n_vcpus, sizeof(*vm->affinity));
 	if (!vm->affinity)
 		return bf_err_sys(err, ENOMEM, "affinity");

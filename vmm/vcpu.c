@@ -325,9 +325,10 @@ static int vcpu_start(struct bf_vcpu *vcpu, struct belfry_error *err)
 	e = pthread_create(&vcpu->thread, &attr, vcpu_main, vcpu);
 	pthread_attr_destroy(&attr);
 	if (e == EINVAL && vm->affinity)
-		return bf_err(err, EINVAL,
-			      "VM %s: affinity of vCPU %u: no such host CPU, or not allowed",
-			      vm->log.who, vcpu->id);
+		return bf_err(
+			err, EINVAL,
+			"VM %s: affinity of vCPU %u: no such host CPU, or not allowed",
+			vm->log.who, vcpu->id);
 	if (e)
 		return bf_err_sys(err, e, "vCPU %u: thread", vcpu->id);
 	vcpu->has_thread = true;

@@ -6,14 +6,23 @@ use Exporter 'import';
 use File::Temp 'tempdir';
 use IO::Socket::UNIX;
 use POSIX ':sys_wait_h';
+use Test::More ();
 
-our @EXPORT = qw($build $belfry $dir belfry command config guest spawn finish wait_for);
+our @EXPORT = qw($build $belfry $dir belfry command config guest spawn finish wait_for
+	unable);
 
 our $build = $ENV{BELFRY_BUILD} // 'build/x86_64';
 our $belfry = "$build/belfry";
 our $dir = tempdir(CLEANUP => 1);
 
 sub guest { return "$build/guests/$_[0].elf" }
+
+# Why something is skipped, for skip(). Where everything is expected to run, it is a failure.
+sub unable {
+	my ($why) = @_;
+	Test::More::fail("$why; BELFRY_EXPECT_ALL is set") if $ENV{BELFRY_EXPECT_ALL};
+	return $why;
+}
 
 # Write a file for this test; return its path.
 sub config {

@@ -145,7 +145,7 @@ my $huge = config('huge.yaml', "links: { ring: { size: 4M, hugepages: 2M } }\n" 
 	vm('memory', 'size=4M', 'link: ring'));
 
 SKIP: {
-	skip 'needs root to set huge pages aside', 4 if $> != 0;
+	skip unable('needs root to set huge pages aside'), 4 if $> != 0;
 	skip 'this host has no huge pages of 2 MiB', 4 if !-e $pool;
 	my $before = Belfry::slurp($pool) + 0;
 	skip 'huge pages are in use on this host', 4 if $before != 0;

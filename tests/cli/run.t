@@ -207,7 +207,7 @@ subtest 'io_uring is switched off' => sub {
 };
 
 SKIP: {
-	skip 'needs root to change /dev', 2 if $> != 0;
+	skip unable('needs root to change /dev'), 2 if $> != 0;
 	subtest '/dev/kvm is not there' => sub {
 		($status, $out, $err) = command('unshare', '-m', 'sh', '-c',
 			'mount -t tmpfs none /dev; exec "$@" 2>&1', 'sh', $belfry, 'run', "$dir/hello.yaml");

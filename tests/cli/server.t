@@ -11,8 +11,10 @@ use POSIX ':sys_wait_h';
 use Test::More;
 
 my $server = "$FindBin::Bin/../interop/ivshmem_server.py";
-plan skip_all => 'python3 is not installed' if system('python3 -c "" 2>/dev/null') != 0;
-plan skip_all => '/dev/kvm is not there or may not be used' if !-w '/dev/kvm';
+if (!$ENV{BELFRY_EXPECT_ALL}) {
+	plan skip_all => 'python3 is not installed' if system('python3 -c "" 2>/dev/null') != 0;
+	plan skip_all => '/dev/kvm is not there or may not be used' if !-w '/dev/kvm';
+}
 
 my ($status, $out, $err);
 
