@@ -264,9 +264,9 @@ static void write_window(struct ivshmem *iv, uint64_t off)
 }
 
 /*
- * The specification has 32-bit accesses only. Others do what they do on QEMU: a narrow
- * one reaches the register it starts in, whole; 64 bits are two registers; what is not
- * aligned reads 0 and is ignored.
+ * The specification has 32-bit accesses only. Others do no harm: a narrow one
+ * reaches the register whose first byte it names, whole; 64 bits are two registers; what
+ * is not aligned reads 0 and is ignored.
  */
 static uint64_t ivshmem_read(struct bf_pci_dev *pci, unsigned int bar, uint64_t off,
 			     unsigned int len)

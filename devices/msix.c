@@ -84,18 +84,17 @@ static void vector_route(struct bf_msix *msix, unsigned int index)
 static void vector_attach(struct bf_msix *msix, unsigned int index)
 {
 	struct bf_msix_vector *v = &msix->vectors[index];
-	bool waited;
 	int e;
 
 	if (v->attached || v->gsi < 0)
 		return;
-	waited = poll(&(struct pollfd){ .fd = v->eventfd, .events = POLLIN }, 1, 0) > 0;
 	e = bf_irq_attach(msix->dev->vm, v->gsi, v->eventfd);
-	if (e < 0)
+	if (e < 0) {
 		complain(msix, index, "irqfd", e);
-	else
-		v->attached = true;
-	msix->waited += v->attached && waited;
+		return;
+	}
+	v->attached = true;
+	msix->waited += e;
 }
 
 /* Bring KVM into line with vectors @first to @last. */

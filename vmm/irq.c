@@ -60,17 +60,21 @@ static int irqfd(struct belfry_vm *vm, int gsi, int fd, uint32_t flags)
 }
 
 /*
- * KVM injects what waits in the eventfd when it is attached, but leaves the counter as it
- * was: drained here, lest the same event fire again at a later attach. An event that
- * comes in between has been taken by the irqfd, and reading finds nothing.
+ * KVM gives an event that waits in the eventfd to a work queue, which may take its time,
+ * and leaves the counter as it was, so that the event would fire again at a later attach.
+ * So what waits is taken out before and put back behind the attach: then it is a ring like
+ * any other. What came in between, KVM has seen; it is drained as well.
  */
 int bf_irq_attach(struct belfry_vm *vm, int gsi, int fd)
 {
+	const bool waits = bf_event_take(fd, NULL);
 	int e = irqfd(vm, gsi, fd, 0);
 
 	if (e == 0)
 		bf_event_take(fd, NULL);
-	return e;
+	if (waits)
+		bf_event_add(fd, 1);
+	return e < 0 ? e : waits;
 }
 
 void bf_irq_detach(struct belfry_vm *vm, int gsi, int fd)

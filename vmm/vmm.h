@@ -120,7 +120,7 @@ int bf_irq_commit(struct belfry_vm *vm);
 /*
  * Attach eventfd @fd to @gsi: from now on a write to @fd is an interrupt. An event that
  * waits in @fd becomes one interrupt. One descriptor is attached once at most.
- * Return: 0; -EBUSY when it is attached elsewhere; another negative errno.
+ * Return: 0; 1 when an event waited; -EBUSY when it is attached elsewhere; another errno.
  */
 int bf_irq_attach(struct belfry_vm *vm, int gsi, int fd);
 void bf_irq_detach(struct belfry_vm *vm, int gsi, int fd);
