@@ -189,7 +189,6 @@ bench: all
 	$(Q)bench/memory $(O)
 	$(Q)bench/roundtrip $(O)
 	$(Q)bench/peers $(O)
-	$(Q)bench/peers $(O)
 
 # Every check of the guest tests on QEMU and on belfry, side by side.
 .PHONY: parity
