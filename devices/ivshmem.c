@@ -527,6 +527,11 @@ static int fill(struct ivshmem *iv, const struct bf_ivshmem_conf *conf,
 		e = bf_ivshmem_memory_open(&iv->memory, iv->pci.vm, conf, err);
 	if (e < 0)
 		return e;
+	if (bf_vm_loop(iv->pci.vm, &iv->loop, NULL) ==
+	    0) /* a plain device does without */
+		bf_ivshmem_memory_watch(&iv->memory, iv->pci.vm, iv->loop,
+					iv->peer ? bf_peer_memory(iv->peer)
+						 : iv->memory.fd);
 	bf_pci_add_memory(&iv->pci, IVSHMEM_BAR_MEMORY, "ivshmem memory", iv->memory.map,
 			  iv->memory.size,
 			  conf->use64 ? BF_PCI_ANYWHERE : BF_PCI_BELOW_4G);
@@ -551,7 +556,7 @@ static int ivshmem_create(struct belfry_vm *vm, const void *config,
 
 	if (!iv)
 		return bf_err_sys(err, ENOMEM, "ivshmem");
-	iv->memory.fd = -1;
+	iv->memory.fd = iv->memory.watch = -1;
 	bf_pci_init(&iv->pci, vm, &pci_ops, &ident);
 	bf_pci_add_registers(&iv->pci, IVSHMEM_BAR_REGS, "ivshmem registers",
 			     IVSHMEM_REGS_SIZE, BF_PCI_BELOW_4G);

@@ -3,14 +3,20 @@
  * devices/ivshmem_memory.c - the memory behind an ivshmem device: opened, sized, mapped
  *
  * The VMM maps the memory for KVM's sake and never touches it: a file that somebody makes
- * smaller is then missed by the guest alone, in KVM_RUN, and not by a signal here.
+ * smaller is then missed by the guest alone, in KVM_RUN, and not by a signal here. What
+ * KVM makes of that differs: EFAULT, or a vCPU that gets nowhere. So a file without a
+ * seal against it is watched.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/number.h"
 #include "base/own.h"
@@ -66,7 +72,7 @@ static int map_memory(struct bf_ivshmem_memory *memory, struct belfry_vm *vm, in
 int bf_ivshmem_memory_adopt(struct bf_ivshmem_memory *memory, struct belfry_vm *vm,
 			    int fd, struct belfry_error *err)
 {
-	*memory = (struct bf_ivshmem_memory){ .fd = -1 };
+	*memory = (struct bf_ivshmem_memory){ .fd = -1, .watch = -1 };
 	return map_memory(memory, vm, fd, 0, err);
 }
 
@@ -133,12 +139,55 @@ int bf_ivshmem_memory_open(struct bf_ivshmem_memory *memory, struct belfry_vm *v
 	const char *name = where->path ? where->path : "descriptor";
 	int e;
 
-	*memory = (struct bf_ivshmem_memory){ .fd = -1 };
+	*memory = (struct bf_ivshmem_memory){ .fd = -1, .watch = -1 };
 	e = open_memory(memory, where, is_shm);
 	if (e < 0)
 		return bf_err_sys(err, -e, "%s %s", what, name);
 	e = use_memory(memory, vm, conf, err);
 	return e < 0 ? bf_err_wrap(err, e, "%s %s", what, name) : 0;
+}
+
+static void watched(struct bf_op *op, int res)
+{
+	struct bf_ivshmem_memory *memory =
+		BF_CONTAINER_OF(op, struct bf_ivshmem_memory, watch_op);
+	char events[512];
+	struct stat st;
+
+	if (res < 0)
+		return;
+	while (read(memory->watch, events, sizeof(events)) > 0)
+		;
+	if (fstat(memory->watched, &st) == 0 && (uint64_t)st.st_size < memory->size) {
+		bf_vm_end(memory->vm, BELFRY_STOP_HOST_ERROR, 0,
+			  "shared memory has been truncated, from %s to %s",
+			  bf_size_text(memory->size).text, bf_size_text(st.st_size).text);
+		return;
+	}
+	bf_loop_poll(memory->loop, op, memory->watch, POLLIN);
+}
+
+void bf_ivshmem_memory_watch(struct bf_ivshmem_memory *memory, struct belfry_vm *vm,
+			     struct bf_loop *loop, int fd)
+{
+	const int seals = fcntl(fd, F_GET_SEALS);
+	char path[32];
+
+	if (seals >= 0 && seals & F_SEAL_SHRINK)
+		return;
+	memory->watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (memory->watch < 0 || inotify_add_watch(memory->watch, path, IN_MODIFY) < 0) {
+		bf_log(bf_vm_log(vm), BELFRY_LOG_INFO,
+		       "ivshmem: memory is not watched: %s", strerrordesc_np(errno));
+		bf_close(&memory->watch);
+		return;
+	}
+	memory->vm = vm;
+	memory->loop = loop;
+	memory->watched = fd;
+	memory->watch_op.done = watched;
+	bf_loop_poll(loop, &memory->watch_op, memory->watch, POLLIN);
 }
 
 void bf_ivshmem_memory_keep(struct bf_ivshmem_memory *memory)
@@ -153,6 +202,9 @@ void bf_ivshmem_memory_close(struct bf_ivshmem_memory *memory)
 	else if (memory->made)
 		unlink(memory->made);
 	bf_ivshmem_memory_keep(memory);
+	if (memory->watch >= 0)
+		bf_loop_cancel(memory->loop, &memory->watch_op);
+	bf_close(&memory->watch);
 	if (memory->map)
 		munmap(memory->map, memory->size);
 	bf_close(&memory->fd);

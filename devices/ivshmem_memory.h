@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/loop.h"
 
 struct belfry_vm;
 struct bf_ivshmem_conf;
@@ -20,6 +21,12 @@ struct bf_ivshmem_memory {
 	char *made; /* what was made for it, and goes with it unless kept; NULL: nothing
 		     */
 	bool made_shm;
+
+	struct belfry_vm *vm; /* who watches it: see bf_ivshmem_memory_watch() */
+	struct bf_loop *loop;
+	struct bf_op watch_op;
+	int watch; /* inotify; -1: nobody */
+	int watched;
 };
 
 /* Map the memory that a server gave us as @fd (borrowed), all of it. */
@@ -34,6 +41,14 @@ int bf_ivshmem_memory_adopt(struct bf_ivshmem_memory *memory, struct belfry_vm *
  */
 int bf_ivshmem_memory_open(struct bf_ivshmem_memory *memory, struct belfry_vm *vm,
 			   const struct bf_ivshmem_conf *conf, struct belfry_error *err);
+
+/*
+ * End the VM when @fd (borrowed), which is what @memory maps, becomes too small: nothing
+ * is watched when a seal keeps it from that. The loop's owner; without inotify the guest
+ * finds out by itself.
+ */
+void bf_ivshmem_memory_watch(struct bf_ivshmem_memory *memory, struct belfry_vm *vm,
+			     struct bf_loop *loop, int fd);
 
 /* What was made stays, as memory that others may come to. */
 void bf_ivshmem_memory_keep(struct bf_ivshmem_memory *memory);

@@ -62,8 +62,8 @@ static int irqfd(struct belfry_vm *vm, int gsi, int fd, uint32_t flags)
 /*
  * KVM gives an event that waits in the eventfd to a work queue, which may take its time,
  * and leaves the counter as it was, so that the event would fire again at a later attach.
- * So what waits is taken out before and put back behind the attach: then it is a ring like
- * any other. What came in between, KVM has seen; it is drained as well.
+ * So what waits is taken out before and put back behind the attach: then it is a ring
+ * like any other. What came in between, KVM has seen; it is drained as well.
  */
 int bf_irq_attach(struct belfry_vm *vm, int gsi, int fd)
 {
