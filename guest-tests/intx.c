@@ -22,7 +22,7 @@
 #define ARRIVE_MS 1000
 #define SETTLE_MS 5
 #define LATE_MS   200 /* for a ring that cannot be waited for: the host may be busy */
-#define AGAIN     4 /* interrupts that leave the line up */
+#define AGAIN     4   /* interrupts that leave the line up */
 
 static struct ivshmem iv;
 static unsigned int pin;
@@ -111,7 +111,8 @@ static void line_is(bool up, const char *sentence)
 {
 	bool bit = pci_read(iv.dev, PCI_STATUS, 2) & PCI_STATUS_INTX;
 
-	check(line_is_up() == up && bit == up, "line %s: %s", up ? "up" : "down", sentence);
+	check(line_is_up() == up && bit == up, "line %s: %s", up ? "up" : "down",
+	      sentence);
 }
 
 /* A driver's handler: @left_up times it leaves the line as it is. */
@@ -281,7 +282,8 @@ static void line_register_is_a_note(void)
 		wait_until(&heard, i + 1, ARRIVE_MS);
 	}
 	interrupts(sizeof(notes), "whatever the line register says, the pin is the same");
-	check_eq(pci_read(iv.dev, PCI_INTERRUPT_LINE, 1), 0xff, "it keeps what is written");
+	check_eq(pci_read(iv.dev, PCI_INTERRUPT_LINE, 1), 0xff,
+		 "it keeps what is written");
 	pci_write(iv.dev, PCI_INTERRUPT_LINE, pin, 1);
 }
 

@@ -83,7 +83,8 @@ static uint64_t count_wrong(const volatile uint8_t *at, uint64_t seed)
 }
 
 /* a writes and b looks, then the other way round. Values of their own for each place. */
-static void is_shared_at(struct pair *pair, volatile uint8_t *at, uint64_t seed, bool is_a)
+static void is_shared_at(struct pair *pair, volatile uint8_t *at, uint64_t seed,
+			 bool is_a)
 {
 	if (is_a)
 		write_all(at, seed + 1);

@@ -14,7 +14,8 @@ bool own_bell_works(volatile uint32_t *regs, uint32_t id);
 /* How many interrupts a ring there brings, whoever answers. */
 uint64_t own_bell_try(volatile uint32_t *regs, uint32_t id);
 
-/* The same two for a store of @value at @at, which may be a place in a doorbell window. */
+/* The same two for a store of @value at @at, which may be a place in a doorbell window.
+ */
 bool own_bell_rings(volatile uint32_t *at, uint32_t value);
 uint64_t own_bell_count(volatile uint32_t *at, uint32_t value);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* guest-tests/several.c - test: the ivshmem devices of a VM know nothing of each other
  *
- * Each has a link of its own. Alone on it, a guest has ID 0 on all of them: the same value
- * in another doorbell register must ring another device.
+ * Each has a link of its own. Alone on it, a guest has ID 0 on all of them: the same
+ * value in another doorbell register must ring another device.
  *
  * options: devices=N  there are so many
  *          plain=N    so many of them without doorbells
@@ -12,14 +12,15 @@
 #include "guest-tests/ivshmem.h"
 #include "guest-tests/link.h"
 
-#define MAX_DEVICES 8
-#define MAX_TRIED   8 /* vectors of each device */
-#define IRQ_OF(d, v) (IRQ_FIRST + (d) * MAX_TRIED + (v))
-#define ARRIVE_MS   1000
-#define SETTLE_MS   3
+#define MAX_DEVICES  8
+#define MAX_TRIED    8 /* vectors of each device */
+#define IRQ_OF(d, v) (IRQ_FIRST + (d)*MAX_TRIED + (v))
+#define ARRIVE_MS    1000
+#define SETTLE_MS    3
 
-#define WORD_ID(role) (0x700 / 8 + (role)) /* of 64 bits: the ID of the guest in a role */
-#define WORD_MARK     (0x800 / 8)
+#define WORD_ID(role) (0x700 / 8 + (role)) /* of 64 bits: the ID of the guest in a role \
+					    */
+#define WORD_MARK (0x800 / 8)
 
 static struct ivshmem devices[MAX_DEVICES];
 static unsigned int n, doorbells;
@@ -96,9 +97,11 @@ static void bars_are_apart(void)
 
 	for (a = 0; a < n; a++)
 		for (b = 0; b < a; b++)
-			wrong += devices[a].regs == devices[b].regs ||
-				 (devices[a].memory < devices[b].memory + devices[b].size &&
-				  devices[b].memory < devices[a].memory + devices[a].size);
+			wrong +=
+				devices[a].regs == devices[b].regs ||
+				(devices[a].memory <
+					 devices[b].memory + devices[b].size &&
+				 devices[b].memory < devices[a].memory + devices[a].size);
 	check_eq(wrong, 0, "their BARs are apart");
 }
 

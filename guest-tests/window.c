@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* guest-tests/window.c - test: the doorbell window is as ivshmem-doorbell-window(7) has it
+/* guest-tests/window.c - test: the doorbell window is as ivshmem-doorbell-window(7) has
+ * it
  *
  * The guest rings its own doorbells, by the window and by the register. That the window
  * moves with its BAR is for guest-tests/bars.c.

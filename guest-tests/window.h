@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct window {
-	uint8_t cap;       /* where its capability is */
+	uint8_t cap; /* where its capability is */
 	unsigned int bar;
 	unsigned int bits; /* of the vector */
 	uint64_t size;

@@ -2,8 +2,8 @@
 /* guest-tests/window_pair.c - test: the doorbell window rings another guest, and no third
  *
  * Guest a stores to places of its window, guest b counts what comes. Their devices may
- * have different numbers of vectors: what does not fit into a's window has no place there,
- * and must not be rung by the place of another peer.
+ * have different numbers of vectors: what does not fit into a's window has no place
+ * there, and must not be rung by the place of another peer.
  *
  * options: role=a|b
  *          vectors=N  of b's doorbells may come through a's window
