@@ -234,4 +234,4 @@ clean:
 
 .PHONY: help
 help:
-	@sed -n 's/^# \{0,1\}//; /^$$/q; p' Makefile
+	@sed -n '/^#/!q; s/^# \{0,1\}//; p' Makefile

@@ -116,7 +116,7 @@ int cli_files(struct cli_sources *sources, int argc, char **argv)
 	sources->files = argv + optind;
 	sources->n_files = argc - optind;
 	if (sources->n_files == 0 && sources->n_sets == 0)
-		return cli_usage("%s: expected a FILE", argv[0]);
+		return cli_usage("%s: expected a FILE or --set", argv[0]);
 	return CLI_OK;
 }
 

@@ -18,9 +18,9 @@
 #define ARRIVE_MS    1000
 #define SETTLE_MS    3
 
-#define WORD_ID(role) (0x700 / 8 + (role)) /* of 64 bits: the ID of the guest in a role \
-					    */
-#define WORD_MARK (0x800 / 8)
+/* Words of 64 bits in the shared memory: the ID of the guest in a role; a mark */
+#define WORD_ID(role) (0x700 / 8 + (role))
+#define WORD_MARK     (0x800 / 8)
 
 static struct ivshmem devices[MAX_DEVICES];
 static unsigned int n, doorbells;

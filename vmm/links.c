@@ -75,10 +75,10 @@ static int link_init(struct link *link, const struct bf_link_conf *conf,
 	/* huge pages are taken when the memory is mapped: see that they are there */
 	map = mmap(NULL, conf->size, PROT_READ | PROT_WRITE, MAP_SHARED, link->memory, 0);
 	if (map == MAP_FAILED && conf->hugepages)
-		return bf_err_sys(err, errno,
-				  "links.%s: the host has not set aside %" PRIu64
-				  " bytes of such huge pages; see vm.nr_hugepages",
-				  conf->name, conf->size);
+		return bf_err(err, EOPNOTSUPP,
+			      "links.%s: the host has not set aside %" PRIu64
+			      " bytes of such huge pages; see vm.nr_hugepages",
+			      conf->name, conf->size);
 	if (map == MAP_FAILED)
 		return bf_err_sys(err, errno, "links.%s: %" PRIu64 " bytes", conf->name,
 				  conf->size);

@@ -127,7 +127,7 @@ fails 'no command', 2, "expected a command$try";
 fails 'an unknown command', 2, "unknown command 'frob'$try", 'frob';
 fails 'an unknown option in place of a command', 2, "unknown option '--frob'$try", '--frob';
 fails 'help for an unknown command', 2, "unknown command 'frob'$try", 'help', 'frob';
-fails 'no file', 2, "check: expected a FILE$try", 'check';
+fails 'no file', 2, "check: expected a FILE or --set$try", 'check';
 fails 'an unknown option', 2, "unknown option '--frob'$try", 'check', '--frob', $ring;
 fails 'an unknown letter', 2, "unknown option '-x'$try", 'check', $ring, '-x';
 fails 'an option without its value', 2, "option '--set' needs a value$try", 'check', $ring, '--set';
