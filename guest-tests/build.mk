@@ -15,6 +15,7 @@ guests-$(IS_x86_64) += ivshmem_regs
 guests-$(IS_x86_64) += msix
 guests-$(IS_x86_64) += memory
 guests-$(IS_x86_64) += reboot
+guests-$(IS_x86_64) += toggle
 guests-$(IS_x86_64) += reboot_pair
 guests-$(IS_x86_64) += sweep
 guests-$(IS_x86_64) += bars

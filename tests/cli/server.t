@@ -80,4 +80,17 @@ subtest 'more vectors than the server has stay silent, fewer are enough' => sub 
 	}
 };
 
+subtest 'a crowd of 4,096 joins while the guest switches MSI-X off and on' => sub {
+	my $crowd = spawn("$build/crowd", '--peers=4096', '--late', "$dir/crowd");
+	ok wait_for($crowd, qr/./), 'there is a server';
+	($status, $out, $err) = belfry('run', '--stats', config('toggle.yaml',
+		"vms:\n  vm:\n    kernel: ${\guest('toggle')}\n    memory: 32M\n" .
+		"    devices: [ ivshmem: { socket: $dir/crowd } ]\n"));
+	is $status, 0, 'status';
+	unlike $out, qr/not ok/, 'own rings arrive';
+	like $err, qr/ of 4097 peers/, 'they are all known';
+	kill 'TERM', $crowd->{pid};
+	finish($crowd);
+};
+
 done_testing;
