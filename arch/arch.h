@@ -14,7 +14,6 @@
 struct belfry_vm;
 struct bf_platform;
 struct kvm_irq_routing_entry;
-struct kvm_run;
 
 struct bf_span {
 	uint64_t base;

@@ -6,3 +6,4 @@ lib-y += base/loop.o
 lib-y += base/number.o
 lib-y += base/schema.o
 lib-y += base/text.o
+lib-y += base/thread.o

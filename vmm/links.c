@@ -12,7 +12,6 @@
 #include <inttypes.h>
 #include <linux/memfd.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,7 @@
 
 #include "base/loop.h"
 #include "base/own.h"
+#include "base/thread.h"
 #include "devices/devices.h"
 #include "devices/ivshmem_conf.h"
 #include "ivshmem/ivshmem.h"
@@ -231,17 +231,13 @@ static void *links_main(void *arg)
 
 static int links_start(struct belfry_links *links, struct belfry_error *err)
 {
-	sigset_t all, before;
 	int e = bf_loop_create(&links->loop, err);
 
 	for (unsigned int i = 0; i < links->n && e == 0; i++)
 		e = link_start(links, &links->links[i], err);
 	if (e < 0)
 		return e;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	e = pthread_create(&links->thread, NULL, links_main, links);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	e = bf_thread_create(&links->thread, NULL, links_main, links);
 	if (e)
 		return bf_err_sys(err, e, "links: thread");
 	links->has_thread = true;

@@ -15,7 +15,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,7 @@
 #include "base/loop.h"
 #include "base/number.h"
 #include "base/own.h"
+#include "base/thread.h"
 #include "boot/boot.h"
 #include "devices/devices.h"
 #include "devices/pci.h"
@@ -279,15 +279,11 @@ static void *loop_main(void *arg)
 
 static int machine_start_loop(struct belfry_vm *vm, struct belfry_error *err)
 {
-	sigset_t all, before;
 	int e;
 
 	if (!vm->loop)
 		return 0;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	e = pthread_create(&vm->loop_thread, NULL, loop_main, vm);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	e = bf_thread_create(&vm->loop_thread, NULL, loop_main, vm);
 	if (e)
 		return bf_err_sys(err, e, "event loop: thread");
 	vm->has_loop_thread = true;

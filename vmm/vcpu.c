@@ -26,6 +26,7 @@
 #include <time.h>
 
 #include "base/own.h"
+#include "base/thread.h"
 #include "vmm/machine.h"
 
 #define KICK_SIGNAL SIGURG
@@ -310,7 +311,6 @@ int bf_vcpus_create(struct belfry_vm *vm, struct belfry_error *err)
 	return bf_arch_vcpu_entry(vm, vm->vcpus[0].fd, &vm->entry, err);
 }
 
-/* With every signal blocked, which the thread inherits. */
 static int vcpu_start(struct bf_vcpu *vcpu, struct belfry_error *err)
 {
 	struct belfry_vm *vm = vcpu->vm;
@@ -322,7 +322,7 @@ static int vcpu_start(struct bf_vcpu *vcpu, struct belfry_error *err)
 	if (vm->affinity)
 		pthread_attr_setaffinity_np(&attr, sizeof(cpu_set_t),
 					    &vm->affinity[vcpu->id]);
-	e = pthread_create(&vcpu->thread, &attr, vcpu_main, vcpu);
+	e = bf_thread_create(&vcpu->thread, &attr, vcpu_main, vcpu);
 	pthread_attr_destroy(&attr);
 	if (e == EINVAL && vm->affinity)
 		return bf_err(
@@ -338,17 +338,13 @@ static int vcpu_start(struct bf_vcpu *vcpu, struct belfry_error *err)
 /* vm->state_lock is held, so that no thread is done before all have been counted. */
 int bf_vcpus_start(struct belfry_vm *vm, struct belfry_error *err)
 {
-	sigset_t all, before;
 	int e = 0;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
 	for (unsigned int i = 0; i < vm->n_vcpus && e == 0; i++) {
 		e = vcpu_start(&vm->vcpus[i], err);
 		if (e == 0)
 			vm->running++;
 	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return e;
 }
 

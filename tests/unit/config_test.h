@@ -17,6 +17,7 @@
 #include <belfry.h>
 
 #include "base/own.h"
+#include "tests/unit/unit_test.h"
 
 /* Each test gets an empty configuration as its state. */
 static inline int config_make(void **state)
@@ -31,23 +32,6 @@ static inline int config_unmake(void **state)
 }
 
 #define config_test(f) cmocka_unit_test_setup_teardown(f, config_make, config_unmake)
-
-/* A call that must fail, with this code and this message. */
-#define assert_fails(call, errno_, message)            \
-	do {                                           \
-		struct belfry_error err = { 0 };       \
-		assert_int_equal(call, -(errno_));     \
-		assert_string_equal(err.msg, message); \
-		assert_int_equal(err.code, -(errno_)); \
-	} while (0)
-
-/* A call that must work; its message if it does not. */
-#define assert_works(call)                       \
-	do {                                     \
-		struct belfry_error err = { 0 }; \
-		if ((call) < 0)                  \
-			fail_msg("%s", err.msg); \
-	} while (0)
 
 /* The configuration as text must be this. */
 static inline void assert_text(const struct belfry_config *cfg, const char *want)
