@@ -35,16 +35,15 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <liburing.h>
 
+#include "base/clock.h"
 #include "base/loop.h"
 #include "base/own.h"
 
 #define SQ_ENTRIES 64
 #define CQ_ENTRIES 256
-#define NS_PER_S   1000000000ULL
 
 struct bf_loop {
 	struct io_uring ring;
@@ -126,15 +125,12 @@ void bf_loop_poll(struct bf_loop *loop, struct bf_op *op, int fd, unsigned int e
 
 void bf_loop_timer(struct bf_loop *loop, struct bf_op *op, uint64_t ns)
 {
-	struct timespec now;
+	uint64_t when;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	op->when.tv_sec = now.tv_sec + ns / NS_PER_S;
-	op->when.tv_nsec = now.tv_nsec + ns % NS_PER_S;
-	if (op->when.tv_nsec >= (long long)NS_PER_S) {
-		op->when.tv_nsec -= NS_PER_S;
-		op->when.tv_sec++;
-	}
+	if (__builtin_add_overflow(bf_now_ns(), ns, &when))
+		when = UINT64_MAX;
+	op->when.tv_sec = when / BF_NS_PER_S;
+	op->when.tv_nsec = when % BF_NS_PER_S;
 	loop_start(loop, op, IORING_OP_TIMEOUT, -1, IORING_TIMEOUT_ABS);
 }
 
@@ -185,7 +181,8 @@ static void loop_adopt(struct bf_loop *loop)
 
 int bf_loop_run_once(struct bf_loop *loop, uint64_t timeout_ns)
 {
-	struct __kernel_timespec ts = { timeout_ns / NS_PER_S, timeout_ns % NS_PER_S };
+	struct __kernel_timespec ts = { timeout_ns / BF_NS_PER_S,
+					timeout_ns % BF_NS_PER_S };
 	struct io_uring_cqe *cqe;
 	int n = 0;
 	int r;

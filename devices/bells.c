@@ -34,8 +34,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/event.h"
 #include "devices/bells.h"
 #include "vmm/vmm.h"
@@ -214,17 +214,9 @@ static unsigned int clock_evict(struct bf_bells *bells)
 	return bells->hand++;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
 static bool take_token(struct bf_bells *bells)
 {
-	const uint64_t now = now_ns();
+	const uint64_t now = bf_now_ns();
 	const uint64_t earned = (now - bells->refilled) / PROMOTE_NS;
 
 	if (earned > 0) {
@@ -445,7 +437,7 @@ struct bf_bells *bf_bells_create(struct belfry_vm *vm, const struct bf_bells_con
 	bells->vm = vm;
 	bells->conf = *conf;
 	bells->tokens = PROMOTE_BURST;
-	bells->refilled = now_ns();
+	bells->refilled = bf_now_ns();
 	if (conf->policy == BF_BELLS_ADAPTIVE)
 		bells->bound = calloc(conf->max, sizeof(*bells->bound));
 	if (conf->policy == BF_BELLS_ADAPTIVE && !bells->bound) {

@@ -36,8 +36,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/loop.h"
 #include "base/own.h"
 #include "ivshmem/dial.h"
@@ -45,10 +45,9 @@
 #include "ivshmem/member.h"
 #include "ivshmem/wire.h"
 
-#define NS_PER_MS  1000000ULL
-#define QUIET_NS   (100 * NS_PER_MS)   /* then no more vectors of ours will come */
-#define VECTORS_NS (30000 * NS_PER_MS) /* nor are they waited for any longer */
-#define TICK_NS    (100 * NS_PER_MS)   /* how late a deadline is noticed that has moved */
+#define QUIET_NS   (100 * BF_NS_PER_MS)   /* then no more vectors of ours will come */
+#define VECTORS_NS (30000 * BF_NS_PER_MS) /* nor are they waited for any longer */
+#define TICK_NS    (100 * BF_NS_PER_MS) /* how late a deadline is noticed that has moved */
 #define STEADY_NS  BF_DIALER_PAUSE_MAX_NS
 
 enum state {
@@ -86,14 +85,6 @@ struct bf_peer {
 
 /* --- time --- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (t.tv_sec * 1000ULL) * NS_PER_MS + t.tv_nsec;
-}
-
 static uint64_t later(uint64_t time, uint64_t ns)
 {
 	return __builtin_add_overflow(time, ns, &time) ? UINT64_MAX : time;
@@ -107,7 +98,7 @@ static bool waiting(const struct bf_peer *p)
 /* The deadline may move with every message, so the timer does not try to follow it. */
 static void tick(struct bf_peer *p)
 {
-	uint64_t now = now_ns();
+	uint64_t now = bf_now_ns();
 	uint64_t left = p->deadline > now ? p->deadline - now : 0;
 
 	bf_loop_timer(p->loop, &p->tick_op, left < TICK_NS ? left : TICK_NS);
@@ -165,7 +156,7 @@ static void greet(struct bf_peer *p, int sock)
 	fcntl(sock, F_SETFL, 0); /* on an O_NONBLOCK one, io_uring may give EAGAIN */
 	bf_wire_rx_init(&p->rx);
 	p->state = GREETING;
-	p->since = now_ns();
+	p->since = bf_now_ns();
 	p->deadline = later(p->since, p->timeout_ns);
 	if (!p->tick_op.armed)
 		tick(p);
@@ -191,7 +182,7 @@ static void connected(struct bf_dialer *dialer, int sock)
 static void become_member(struct bf_peer *p)
 {
 	p->state = MEMBER;
-	p->since = now_ns();
+	p->since = bf_now_ns();
 	bf_member_settle(&p->member);
 	if (!p->joined) {
 		p->joined = true;
@@ -206,7 +197,7 @@ static void become_member(struct bf_peer *p)
 static void learn(struct bf_peer *p)
 {
 	uint64_t limit = later(p->since, VECTORS_NS);
-	uint64_t quiet = later(now_ns(), QUIET_NS);
+	uint64_t quiet = later(bf_now_ns(), QUIET_NS);
 
 	p->state = LEARNING;
 	p->deadline = quiet < limit ? quiet : limit;
@@ -238,7 +229,7 @@ static void go_away(struct bf_peer *p)
 /* p->why says the reason. */
 static void lose_server(struct bf_peer *p)
 {
-	if (p->state == MEMBER && now_ns() - p->since >= STEADY_NS)
+	if (p->state == MEMBER && bf_now_ns() - p->since >= STEADY_NS)
 		bf_dialer_rest(&p->dialer);
 	p->state = AWAY;
 	if (p->read_op.armed)
@@ -254,7 +245,7 @@ static void ticked(struct bf_op *op, int res)
 	if (res == -ECANCELED || !waiting(p))
 		return;
 	/* Without a read under way we are within take(), whose callback runs the loop. */
-	if (now_ns() < p->deadline || !p->read_op.armed) {
+	if (bf_now_ns() < p->deadline || !p->read_op.armed) {
 		tick(p);
 	} else if (p->state == LEARNING) {
 		become_member(p);
@@ -262,7 +253,7 @@ static void ticked(struct bf_op *op, int res)
 		bf_err(&p->why, ETIMEDOUT,
 		       "server is silent or too slow: %s%s has not come in %llu ms",
 		       p->rx.have ? "the rest of " : "", bf_member_awaits(&p->member),
-		       (unsigned long long)p->timeout_ns / NS_PER_MS);
+		       (unsigned long long)p->timeout_ns / BF_NS_PER_MS);
 		lose_server(p);
 	}
 }

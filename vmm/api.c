@@ -4,11 +4,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "devices/devices.h"
 #include "devices/pci.h"
 #include "vmm/machine.h"
-
-#define NS_PER_S 1000000000ULL
 
 const char *belfry_version(void)
 {
@@ -43,13 +42,9 @@ int belfry_vm_start(struct belfry_vm *vm, struct belfry_error *err)
 /* The absolute CLOCK_MONOTONIC time @timeout_ns from now. */
 static struct timespec deadline(uint64_t timeout_ns)
 {
-	struct timespec ts;
+	const uint64_t when = bf_now_ns() + timeout_ns;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	timeout_ns += ts.tv_nsec;
-	ts.tv_sec += timeout_ns / NS_PER_S;
-	ts.tv_nsec = timeout_ns % NS_PER_S;
-	return ts;
+	return (struct timespec){ when / BF_NS_PER_S, when % BF_NS_PER_S };
 }
 
 int belfry_vm_wait(struct belfry_vm *vm, uint64_t timeout_ns,

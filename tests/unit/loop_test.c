@@ -18,13 +18,13 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/loop.h"
 #include "base/own.h"
 #include "tests/descriptors.h"
@@ -64,14 +64,6 @@ static void run_until_called(struct bf_loop *loop, const struct note *n)
 	assert_int_equal(n->called, 1);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * S + t.tv_nsec;
-}
-
 struct fixture {
 	struct bf_loop *loop;
 	int fds_before;
@@ -107,13 +99,13 @@ static void a_timer_fires_once_its_time_has_come(void **state)
 {
 	struct fixture *f = *state;
 	struct note n = note_on(f->loop);
-	uint64_t start = now_ns();
+	uint64_t start = bf_now_ns();
 
 	bf_loop_timer(f->loop, &n.op, 20 * MS);
 	run_until_called(f->loop, &n);
 
 	assert_int_equal(n.res, 0);
-	assert_in_range(now_ns() - start, 20 * MS, 2 * S);
+	assert_in_range(bf_now_ns() - start, 20 * MS, 2 * S);
 }
 
 static void a_message_that_is_sent_is_received(void **state)
@@ -186,10 +178,10 @@ static void poll_reports_the_events(void **state)
 static void waiting_ends_when_the_time_is_over(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t start = now_ns();
+	uint64_t start = bf_now_ns();
 
 	assert_int_equal(bf_loop_run_once(f->loop, 20 * MS), 0);
-	assert_in_range(now_ns() - start, 20 * MS, 2 * S);
+	assert_in_range(bf_now_ns() - start, 20 * MS, 2 * S);
 }
 
 static void cancel_takes_back_an_op_of_every_kind(void **state)
@@ -363,7 +355,7 @@ static void an_op_outlives_the_thread_that_submitted_it(void **state)
 {
 	struct fixture *f = *state;
 	struct note bell = note_on(f->loop), timer = note_on(f->loop);
-	uint64_t start = now_ns();
+	uint64_t start = bf_now_ns();
 	pthread_t thread;
 
 	bf_loop_poll(f->loop, &bell.op, f->event, POLLIN);
@@ -371,7 +363,7 @@ static void an_op_outlives_the_thread_that_submitted_it(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, run_once, f->loop), 0);
 	pthread_join(thread, NULL);
 	run_until_called(f->loop, &timer);
-	assert_in_range(now_ns() - start, 20 * MS, 2 * S);
+	assert_in_range(bf_now_ns() - start, 20 * MS, 2 * S);
 	assert_int_equal(bell.called, 0);
 	eventfd_write(f->event, 1);
 	run_until_called(f->loop, &bell);
