@@ -3,7 +3,9 @@
 #   make                  the library, the program and the test guests
 #   make demo             two guests ring each other; prints round-trip percentiles
 #   make check            lint and every test; installs what is missing (as root)
-#   make test             the tests alone: unit, peers, guests, command line
+#   make test             the tests alone: unit, peers, guests, command line, Linux guests
+#   make check-lab        all tests with Linux guests; `test` has the quick part
+#   make linux            a Debian kernel and what configs/linux*.yaml need with it
 #   make lint             layers, headers, symbols, formatting, shell scripts
 #   make bench            speed and memory as ratios against the floor and others
 #   make parity           the guest tests on QEMU and belfry, check by check
@@ -101,7 +103,7 @@ $(LIB_SO): $(call objs,$(lib-y)) belfry.map
 
 $(PROGRAM): $(call objs,$(cli-y)) $(LIB_A)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(LDFLAGS) -o $@ $^ $(cli-libs-y) $(LIBS)
 
 $(O)/%.o: %.c Makefile
 	$(call say,CC,$<)
@@ -128,7 +130,7 @@ unit-tests: $(O)/tests/$(1).t
 $(O)/tests/$(1).t: $$(call objs,$$($(1)-test-y))
 	$$(call say,LINK,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(CFLAGS) $$(OUR_CFLAGS) $$(LDFLAGS) -o $$@ $$^ -lcmocka $$(LIBS)
+	$$(Q)$$(CC) $$(CFLAGS) $$(OUR_CFLAGS) $$(LDFLAGS) -o $$@ $$^ -lcmocka $$($(1)-test-libs) $$(LIBS)
 deps += $$($(1)-test-y)
 endef
 .PHONY: unit-tests
@@ -142,13 +144,46 @@ $(foreach t,$(tests-y),$(eval $(call unit_test,$(t))))
 # Test programs speak TAP; guest and command-line tests are scripts that do, too.
 # EXPECT_ALL=1 makes a skipped test a failure.
 SCRIPTS := $(sort $(wildcard tests/guest/*.t tests/cli/*.t tests/interop/*.t))
+LINUX_TESTS := $(if $(VARIANT-y)$(if $(IS_x86_64),,other),,$(sort $(wildcard tests/linux/*.t)))
 TEST_ENV = BELFRY_BUILD=$(O) BELFRY_EXPECT_ALL=$(EXPECT_ALL) CC="$(CC)" \
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	TSAN_OPTIONS=halt_on_error=1:suppressions=tests/tsan.supp
 
 .PHONY: test
-test: all unit-tests
-	$(Q)$(TEST_ENV) $(PROVE) --merge --timer $(addprefix $(O)/tests/,$(addsuffix .t,$(tests-y))) $(SCRIPTS)
+test: all unit-tests $(if $(LINUX_TESTS),try-linux)
+	$(Q)$(TEST_ENV) $(PROVE) --merge --timer $(addprefix $(O)/tests/,$(addsuffix .t,$(tests-y))) \
+		$(SCRIPTS) $(LINUX_TESTS)
+
+# --- Linux guests -----------------------------------------------------------------------
+
+# Where KVM has no hardware support these tests run in an emulated machine (tests/lab/),
+# and in there nothing is gained by the sanitizers, which the other tests run with.
+LAB := $(abspath $(or $(BELFRY_LAB),build/lab))
+LINUX_O := $(abspath $(O))/linux
+LINUX_GUEST := $(MAKE) --no-print-directory -C guest O=$(LINUX_O) STATIC=1
+
+# Debian's kernel, guest/ built for it, and initrds with that.
+.PHONY: linux try-linux check-lab bench-linux
+linux:
+	$(Q)tests/lab/fetch
+	$(Q)$(LINUX_GUEST) all tests
+	$(Q)$(LINUX_GUEST) module KDIR=$(LAB)/cloud/headers
+	$(Q)tools/linux-initrd $(LINUX_INITRD) $(LINUX_O)/shell.cpio
+	$(Q)tools/linux-initrd $(LINUX_INITRD) -s configs/linux-pair.sh $(LINUX_O)/pair.cpio
+LINUX_INITRD = -k $(LAB)/root:$$(cat $(LAB)/cloud/version) -m button -m evdev \
+	-m $(LINUX_O)/module/ivshmem.ko $(addprefix -f $(LINUX_O)/,pingpong)
+
+# Without a network there are no kernels, and the tests are skipped, if they may be.
+try-linux: | all
+	$(Q)$(MAKE) --no-print-directory linux || test -z "$(EXPECT_ALL)"
+
+check-lab:
+	$(Q)tools/deps check
+	$(Q)$(MAKE) --no-print-directory all linux
+	$(Q)$(TEST_ENV) BELFRY_THOROUGH=1 $(PROVE) --merge --timer $(LINUX_TESTS)
+
+bench-linux: all linux
+	$(Q)bench/linux $(O)
 
 .PHONY: lint
 lint: $(LIB_A) $(LIB_SO) $(PROGRAM)
@@ -185,10 +220,8 @@ fuzz:
 
 .PHONY: bench
 bench: all
-	$(Q)bench/startup $(O)
+	$(Q)$(O)/belfry bench
 	$(Q)bench/memory $(O)
-	$(Q)bench/roundtrip $(O)
-	$(Q)bench/peers $(O)
 
 # Every check of the guest tests on QEMU and on belfry, side by side.
 .PHONY: parity
@@ -197,7 +230,7 @@ parity: all
 
 .PHONY: tidy
 tidy:
-	$(Q)clang-tidy --quiet $(patsubst %.o,%.c,$(lib-y) $(cli-y)) -- $(OUR_CFLAGS)
+	$(Q)clang-tidy --quiet $(filter-out bench/payloads.c,$(patsubst %.o,%.c,$(lib-y) $(cli-y))) -- $(OUR_CFLAGS)
 
 .PHONY: stats
 stats:

@@ -7,6 +7,7 @@
 #ifndef BF_ARCH_H
 #define BF_ARCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -69,8 +70,13 @@ unsigned int bf_arch_intx_line(unsigned int slot);
 /* The fixed devices: PCI host bridge access, serial port, ways to end. */
 int bf_arch_platform_create(struct belfry_vm *vm, struct bf_platform **out,
 			    struct belfry_error *err);
+/* Press it, for a moment. Return: whether the guest listens. */
+bool bf_arch_power_button(struct bf_platform *platform);
 /* The console had no room, and has some again. */
 void bf_arch_console_drained(struct bf_platform *platform);
+/* Input for the console. Return: how many bytes of it were taken: see serial.h. */
+unsigned int bf_arch_console_input(struct bf_platform *platform, const uint8_t *data,
+				   unsigned int len);
 void bf_arch_platform_destroy(struct bf_platform *platform);
 
 /* Features, topology, model-specific registers of vCPU @id. */

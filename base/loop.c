@@ -28,8 +28,9 @@
  * Whatever completes with ECANCELED though no owner asked for it is submitted anew; a
  * cancelled op has had no effect, and timers are absolute, so nothing is lost or late.
  *
- * Left out: multishot operations, registered descriptors and buffers. What goes through
- * this loop is joining, leaving and consoles; doorbells never do.
+ * Accepting is the one multishot operation: an op that completes often and stays under
+ * way. Left out: other multishot operations, registered descriptors and buffers. What
+ * goes through this loop is joining, leaving and consoles; doorbells never do.
  */
 #include <errno.h>
 #include <poll.h>
@@ -44,6 +45,7 @@
 
 #define SQ_ENTRIES 64
 #define CQ_ENTRIES 256
+#define TURNS      64 /* of bf_loop_process(): its caller has other things to do, too */
 
 struct bf_loop {
 	struct io_uring ring;
@@ -76,7 +78,11 @@ static void loop_submit(struct bf_loop *loop, struct bf_op *op)
 		io_uring_prep_sendmsg(sqe, op->fd, op->msg, op->flags);
 		break;
 	case IORING_OP_ACCEPT:
-		io_uring_prep_accept(sqe, op->fd, NULL, NULL, op->flags);
+		if (op->single)
+			io_uring_prep_accept(sqe, op->fd, NULL, NULL, op->flags);
+		else
+			io_uring_prep_multishot_accept(sqe, op->fd, NULL, NULL,
+						       op->flags);
 		break;
 	case IORING_OP_POLL_ADD:
 		io_uring_prep_poll_add(sqe, op->fd, op->flags);
@@ -134,18 +140,27 @@ void bf_loop_timer(struct bf_loop *loop, struct bf_op *op, uint64_t ns)
 	loop_start(loop, op, IORING_OP_TIMEOUT, -1, IORING_TIMEOUT_ABS);
 }
 
-/* One completion, already taken out of the ring. */
-static void loop_complete(struct bf_loop *loop, struct bf_op *op, int res)
+/* Kernels before 5.19 take a multishot accept for a mistake: do without. */
+static bool is_too_new(struct bf_op *op, int res)
+{
+	if (op->opcode != IORING_OP_ACCEPT || op->single || res != -EINVAL)
+		return false;
+	op->single = true;
+	return true;
+}
+
+/* One completion, already taken out of the ring. @more: the kernel goes on with it. */
+static void loop_complete(struct bf_loop *loop, struct bf_op *op, int res, bool more)
 {
 	if (!op) /* a cancellation's own */
 		return;
-	if (res == -ECANCELED && !op->cancelled) {
+	if ((res == -ECANCELED && !op->cancelled) || is_too_new(op, res)) {
 		loop_submit(loop, op);
 		return;
 	}
 	if (op->opcode == IORING_OP_TIMEOUT && res == -ETIME)
 		res = 0;
-	op->armed = false;
+	op->armed = more;
 	op->done(op, res);
 }
 
@@ -192,16 +207,29 @@ int bf_loop_run_once(struct bf_loop *loop, uint64_t timeout_ns)
 		&loop->ring, &cqe, 1, timeout_ns == BELFRY_FOREVER ? NULL : &ts, NULL);
 	while (io_uring_peek_cqe(&loop->ring, &cqe) == 0) {
 		struct bf_op *op = io_uring_cqe_get_data(cqe);
+		bool more = cqe->flags & IORING_CQE_F_MORE;
 		int res = cqe->res;
 
 		io_uring_cqe_seen(&loop->ring, cqe);
-		loop_complete(loop, op, res);
+		loop_complete(loop, op, res, more);
 		n++;
 	}
 	/* ETIME: nothing came. EAGAIN: no memory now, the next turn submits the rest. */
 	if (n > 0 || r >= 0 || r == -ETIME || r == -EINTR || r == -EAGAIN)
 		return n;
 	return r;
+}
+
+int bf_loop_process(struct bf_loop *loop)
+{
+	int n = 1;
+
+	for (int turn = 0; turn < TURNS && n > 0; turn++)
+		n = bf_loop_run_once(loop, 0);
+	/* A turn that handled nothing has started nothing. */
+	if (n > 0)
+		io_uring_submit(&loop->ring);
+	return n < 0 ? n : 0;
 }
 
 static void woken(struct bf_op *op, int res)
@@ -212,6 +240,17 @@ static void woken(struct bf_op *op, int res)
 	if (eventfd_read(loop->wake_fd, &n) == 0)
 		loop->woken = true;
 	bf_loop_poll(loop, op, loop->wake_fd, POLLIN);
+}
+
+void bf_loop_submit(struct bf_loop *loop)
+{
+	loop_adopt(loop);
+	io_uring_submit(&loop->ring); /* what fails now, the next turn submits */
+}
+
+int bf_loop_fd(const struct bf_loop *loop)
+{
+	return loop->ring.ring_fd;
 }
 
 int bf_loop_run(struct bf_loop *loop)

@@ -36,6 +36,7 @@ struct bf_op {
 	/* The loop's, zero at first. */
 	bool armed; /* under way */
 	bool cancelled;
+	bool single; /* the kernel does not repeat it by itself */
 	uint8_t opcode;
 	int fd;
 	unsigned int flags;
@@ -57,7 +58,13 @@ void bf_loop_recvmsg(struct bf_loop *loop, struct bf_op *op, int fd, struct msgh
 		     int flags);
 void bf_loop_sendmsg(struct bf_loop *loop, struct bf_op *op, int fd, struct msghdr *msg,
 		     int flags);
-void bf_loop_accept(struct bf_loop *loop, struct bf_op *op, int fd); /* close-on-exec */
+
+/*
+ * Goes on: done is called for each socket (close-on-exec, the callee's), and the op stays
+ * under way unless op->armed says otherwise by then.
+ */
+void bf_loop_accept(struct bf_loop *loop, struct bf_op *op, int fd);
+
 void bf_loop_poll(struct bf_loop *loop, struct bf_op *op, int fd, unsigned int events);
 void bf_loop_timer(struct bf_loop *loop, struct bf_op *op, uint64_t ns);
 
@@ -74,6 +81,23 @@ void bf_loop_cancel(struct bf_loop *loop, struct bf_op *op);
  * Return: how many were handled; 0 after the time or a signal; a negative errno.
  */
 int bf_loop_run_once(struct bf_loop *loop, uint64_t timeout_ns);
+
+/*
+ * For who polls and does not wait here: handle what is there, and let the kernel know of
+ * every op that has been started. bf_loop_fd() then polls readable (POLLIN) once there is
+ * more to do. A crowd of completions may take several calls.
+ * Return: 0; a negative errno.
+ */
+int bf_loop_process(struct bf_loop *loop);
+
+/* Let the kernel know of every op that has been started, and handle nothing. */
+void bf_loop_submit(struct bf_loop *loop);
+
+/*
+ * A descriptor that polls readable when bf_loop_run_once() has something to handle of
+ * what has been submitted. Owned by @loop.
+ */
+int bf_loop_fd(const struct bf_loop *loop);
 
 /* Run until bf_loop_wake() has been called. Return: 0, or a negative errno. */
 int bf_loop_run(struct bf_loop *loop);

@@ -2,77 +2,61 @@
 /*
  * bench/crowd.c - an ivshmem server, and a crowd of peers on its link that do nothing
  *
- *	crowd [--peers=N] [--vectors=N] [--size=MIB] [--late] [--answer] SOCKET
+ * Guests ask for two things by a word of the shared memory (guest-tests/crowd_regs.h),
+ * which is looked at every 0.2 ms while it may change: that a late crowd joins, and that
+ * its last peer answers. Only then does anybody read an eventfd of the crowd: so a ring
+ * costs what the doorbell costs, and wakes nobody.
  *
- * For measuring what a crowd costs a VMM, QEMU or belfry. A peer of the crowd is its
- * eventfds and nothing more; their IDs are 0 to N - 1. VMMs that connect get the IDs from
- * N on. Each is told of the crowd, of the VMMs before it, and of itself last.
- *
- * --late    the crowd stays away until a guest asks for it, or SIGUSR1 comes; then it
- *           joins at once
- * --answer  a thread reads the last peer's last eventfd and rings vector 0 of all VMMs,
- *           while a guest asks for it. Nobody else reads an eventfd of the crowd, so that
- *           a ring costs what the doorbell costs, and wakes nobody.
- *
- * Guests ask by a word of the shared memory: guest-tests/crowd_regs.h. It is looked at
- * every 0.2 ms while a late crowd waits.
- *
- * Prints a line when it listens, and ends at SIGINT or SIGTERM.
+ * One thread serves. It sleeps while nothing happens. Another one answers, if that was
+ * asked for. Both end with the process.
  */
-#include <err.h>
 #include <errno.h>
-#include <getopt.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/err.h"
+#include "base/own.h"
+#include "bench/crowd.h"
 #include "guest-tests/crowd_regs.h"
 
-#define VMMS_MAX    16
-#define IDS         65536
-#define VECTORS_MAX 2048
-#define SPARE_FDS   32          /* for everything but eventfds */
+#define VMS_MAX     16
+#define SPARE_FDS   128         /* for everything but eventfds */
 #define SEND_BUFFER (256 << 20) /* bytes: whole bursts, so that sending never waits */
-#define SEND_S      20          /* a VMM that reads nothing for as long is dropped */
 #define LOOK_NS     200000      /* how often a word in memory is looked at */
 #define ANSWER_MS   1
 
-enum { LISTEN, SIGNALS, FIXED_FDS }; /* in a poll; the VMMs follow */
+enum { WAKE, LISTEN, FIXED_FDS }; /* in a poll; the VMs follow */
 
-struct vmm {
-	int sock; /* -1: the place is free */
+struct vm {
+	int sock; /* ours; -1 once it has gone */
 	uint32_t id;
 	int *events;
+	bool told; /* it has been told of everybody */
 };
 
 struct crowd {
-	uint32_t peers, vectors;
-	uint64_t size;
-	bool late, answer;
-
-	int listener, signals, memory;
+	struct crowd_config cfg;
+	int memory, wake;
+	int listener; /* -1: there is none */
 	volatile uint8_t *shared;
-	int *events; /* of peer p, vector v: [p * vectors + v] */
-	bool here;   /* not away until later */
+	int *events;         /* of peer p, vector v: [p * vectors + v] */
+	bool here;           /* not away until later */
+	unsigned int served; /* how many VMs the server's thread knows of; its own */
 
-	pthread_mutex_t lock; /* of the VMMs, which the answering thread rings */
-	struct vmm vmms[VMMS_MAX];
-	unsigned int n; /* in use are the first n; the order in which they came */
-	uint32_t next_id;
+	pthread_mutex_t lock; /* of what follows */
+	struct vm vms[VMS_MAX];
+	unsigned int n;
 };
 
 static volatile uint32_t *word(const struct crowd *c, unsigned int off)
@@ -111,20 +95,20 @@ static bool send_message(int sock, int64_t value, int fd)
 }
 
 /* One that does not take it is seen to have gone at its next poll. */
-static void tell_of(const struct crowd *c, const struct vmm *to, uint32_t id,
+static void tell_of(const struct crowd *c, const struct vm *to, uint32_t id,
 		    const int *events)
 {
-	for (uint32_t v = 0; v < c->vectors; v++)
+	for (uint32_t v = 0; v < c->cfg.vectors; v++)
 		if (!send_message(to->sock, id, events[v])) {
 			shutdown(to->sock, SHUT_RDWR);
 			return;
 		}
 }
 
-static void tell_of_crowd(const struct crowd *c, const struct vmm *to)
+static void tell_of_crowd(const struct crowd *c, const struct vm *to)
 {
-	for (uint32_t p = 0; p < c->peers; p++)
-		tell_of(c, to, p, &c->events[p * c->vectors]);
+	for (uint32_t p = 0; p < c->cfg.peers; p++)
+		tell_of(c, to, p, &c->events[p * c->cfg.vectors]);
 }
 
 static void crowd_joins(struct crowd *c)
@@ -132,87 +116,103 @@ static void crowd_joins(struct crowd *c)
 	if (c->here)
 		return;
 	c->here = true;
-	for (unsigned int i = 0; i < c->n; i++)
-		tell_of_crowd(c, &c->vmms[i]);
+	for (unsigned int i = 0; i < c->served; i++)
+		if (c->vms[i].sock >= 0)
+			tell_of_crowd(c, &c->vms[i]);
 }
 
-/* --- VMMs that come and go --- */
+static int add_vm(struct crowd *c, int sock, struct belfry_error *err);
 
-static int *new_events(uint32_t count)
+/* --- VMs that come and go --- */
+
+static void welcome(struct crowd *c, struct vm *new)
 {
-	int *events = calloc(count, sizeof(*events));
-
-	if (!events)
-		err(1, "memory of %u eventfds", count);
-	for (uint32_t i = 0; i < count; i++) {
-		events[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (events[i] < 0)
-			err(1, "eventfd %u of %u", i + 1, count);
-	}
-	return events;
-}
-
-static void vmm_comes(struct crowd *c)
-{
-	const struct timeval limit = { .tv_sec = SEND_S };
-	const int buffer = SEND_BUFFER;
-	struct vmm *new = &c->vmms[c->n];
-	int sock = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC);
-
-	if (sock < 0 || c->n == VMMS_MAX) {
-		warnx("a VMM too many: at most %u", VMMS_MAX);
-		close(sock);
-		return;
-	}
-	if (setsockopt(sock, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof(buffer)) < 0)
-		setsockopt(sock, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
-	setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-
-	*new = (struct vmm){ sock, c->next_id, new_events(c->vectors) };
-	c->next_id = c->next_id + 1 < IDS ? c->next_id + 1 : c->peers;
-	for (unsigned int i = 0; i < c->n; i++)
-		tell_of(c, &c->vmms[i], new->id, new->events);
-	send_message(sock, 0, -1);
-	send_message(sock, new->id, -1);
-	send_message(sock, -1, c->memory);
+	send_message(new->sock, 0, -1);
+	send_message(new->sock, new->id, -1);
+	send_message(new->sock, -1, c->memory);
 	if (c->here)
 		tell_of_crowd(c, new);
-	for (unsigned int i = 0; i < c->n; i++)
-		tell_of(c, new, c->vmms[i].id, c->vmms[i].events);
+	for (unsigned int i = 0; i < c->served; i++)
+		if (c->vms[i].told && c->vms[i].sock >= 0) {
+			tell_of(c, &c->vms[i], new->id, new->events);
+			tell_of(c, new, c->vms[i].id, c->vms[i].events);
+		}
 	tell_of(c, new, new->id, new->events);
-	pthread_mutex_lock(&c->lock);
-	c->n++;
-	pthread_mutex_unlock(&c->lock);
+	new->told = true;
 }
 
-static void vmm_goes(struct crowd *c, unsigned int place)
+static void vm_goes(struct crowd *c, struct vm *gone)
 {
-	struct vmm gone = c->vmms[place];
+	bf_close(&gone->sock);
+	for (unsigned int i = 0; i < c->served; i++)
+		if (c->vms[i].sock >= 0)
+			send_message(c->vms[i].sock, gone->id, -1);
+}
+
+/* Entries are only added, and only changed here: no lock while we send. */
+static unsigned int known(struct crowd *c, int *listener)
+{
+	unsigned int n;
 
 	pthread_mutex_lock(&c->lock);
-	c->n--;
-	memmove(&c->vmms[place], &c->vmms[place + 1], (c->n - place) * sizeof(gone));
+	n = c->n;
+	if (listener)
+		*listener = c->listener;
 	pthread_mutex_unlock(&c->lock);
-	close(gone.sock);
-	for (uint32_t v = 0; v < c->vectors; v++)
-		close(gone.events[v]);
-	free(gone.events);
-	for (unsigned int i = 0; i < c->n; i++)
-		send_message(c->vmms[i].sock, gone.id, -1);
-	if (c->n > 0)
+	return n;
+}
+
+static void welcome_all(struct crowd *c)
+{
+	for (unsigned int i = 0; i < c->served; i++)
+		if (!c->vms[i].told)
+			welcome(c, &c->vms[i]);
+}
+
+/* One round of what there is to do. */
+static void serve_once(struct crowd *c)
+{
+	const struct timespec look = { .tv_nsec = LOOK_NS };
+	struct pollfd fds[FIXED_FDS + VMS_MAX];
+	eventfd_t count;
+	int listener;
+	unsigned int n = known(c, &listener);
+
+	c->served = n;
+	welcome_all(c);
+	fds[WAKE] = (struct pollfd){ .fd = c->wake, .events = POLLIN };
+	fds[LISTEN] = (struct pollfd){ .fd = listener, .events = POLLIN };
+	for (unsigned int i = 0; i < n; i++)
+		fds[FIXED_FDS + i] =
+			(struct pollfd){ .fd = c->vms[i].sock, .events = POLLIN };
+	if (ppoll(fds, FIXED_FDS + n, c->here ? NULL : &look, NULL) < 0)
 		return;
-	*word(c, CROWD_ASKED) = CROWD_IDLE; /* the next guest finds all as new */
-	c->here = !c->late;
+	if (fds[WAKE].revents)
+		eventfd_read(c->wake, &count);
+	if (*word(c, CROWD_ASKED) == CROWD_JOIN)
+		crowd_joins(c);
+	for (unsigned int i = 0; i < n; i++)
+		if (fds[FIXED_FDS + i].revents)
+			vm_goes(c, &c->vms[i]);
+	if (fds[LISTEN].revents)
+		add_vm(c, accept4(listener, NULL, NULL, SOCK_CLOEXEC), NULL);
+}
+
+static void *serve(void *arg)
+{
+	for (;;)
+		serve_once(arg);
+	return NULL;
 }
 
 /* --- the last peer's answers --- */
 
-static void ring_vmms(struct crowd *c)
+static void ring_vms(struct crowd *c)
 {
-	pthread_mutex_lock(&c->lock);
-	for (unsigned int i = 0; i < c->n; i++)
-		eventfd_write(c->vmms[i].events[0], 1);
-	pthread_mutex_unlock(&c->lock);
+	unsigned int n = known(c, NULL);
+
+	for (unsigned int i = 0; i < n; i++)
+		eventfd_write(c->vms[i].events[0], 1);
 }
 
 /* While the guest wants it: no system call but the reads, and no sleep. */
@@ -224,7 +224,7 @@ static void answer_at_once(struct crowd *c, int last)
 	*word(c, CROWD_DOING) = CROWD_ANSWER;
 	while (*word(c, CROWD_ASKED) == CROWD_ANSWER)
 		if (eventfd_read(last, &count) == 0)
-			ring_vmms(c);
+			ring_vms(c);
 }
 
 /* A crowd that is about to join leaves the CPUs to the VMM. */
@@ -236,13 +236,13 @@ static void answer_when_rung(struct crowd *c, int last)
 	*word(c, CROWD_DOING) = CROWD_JOIN;
 	while (*word(c, CROWD_ASKED) == CROWD_JOIN)
 		if (poll(&fd, 1, ANSWER_MS) > 0 && eventfd_read(last, &count) == 0)
-			ring_vmms(c);
+			ring_vms(c);
 }
 
 static void *answer(void *arg)
 {
 	struct crowd *c = arg;
-	int last = c->events[c->peers * c->vectors - 1];
+	int last = c->events[c->cfg.peers * c->cfg.vectors - 1];
 
 	for (;; nap()) {
 		switch (*word(c, CROWD_ASKED)) {
@@ -258,164 +258,164 @@ static void *answer(void *arg)
 	return NULL;
 }
 
-/* --- the server --- */
+/* --- making it --- */
 
-/* Return: whether to go on. */
-static bool take_signal(struct crowd *c)
-{
-	struct signalfd_siginfo info;
-
-	if (read(c->signals, &info, sizeof(info)) != sizeof(info))
-		return true;
-	if (info.ssi_signo != SIGUSR1)
-		return false;
-	crowd_joins(c);
-	return true;
-}
-
-static void serve(struct crowd *c)
-{
-	const struct timespec look = { .tv_nsec = LOOK_NS };
-	struct pollfd fds[FIXED_FDS + VMMS_MAX];
-	unsigned int i, n;
-
-	for (;;) {
-		n = c->n;
-		fds[LISTEN] = (struct pollfd){ .fd = c->listener, .events = POLLIN };
-		fds[SIGNALS] = (struct pollfd){ .fd = c->signals, .events = POLLIN };
-		for (i = 0; i < n; i++)
-			fds[FIXED_FDS + i] = (struct pollfd){ .fd = c->vmms[i].sock,
-							      .events = POLLIN };
-		if (ppoll(fds, FIXED_FDS + n, !c->here && n > 0 ? &look : NULL, NULL) <
-			    0 &&
-		    errno != EINTR)
-			err(1, "poll");
-		if (*word(c, CROWD_ASKED) == CROWD_JOIN)
-			crowd_joins(c);
-		for (i = n; i-- > 0;)
-			if (fds[FIXED_FDS + i].revents)
-				vmm_goes(c, i);
-		if (fds[LISTEN].revents)
-			vmm_comes(c);
-		if (fds[SIGNALS].revents && !take_signal(c))
-			return;
-	}
-}
-
-/* --- the program --- */
-
-static void raise_descriptor_limit(uint64_t need)
+static int raise_descriptor_limit(uint64_t need, struct belfry_error *err)
 {
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		err(1, "limit of descriptors");
+		return bf_err_sys(err, errno, "limit of descriptors");
 	if (limit.rlim_max < need)
-		errx(1, "needs %llu descriptors; the limit (ulimit -Hn) is %llu",
-		     (unsigned long long)need, (unsigned long long)limit.rlim_max);
+		return bf_err(err, EMFILE,
+			      "needs %llu descriptors; the limit (ulimit -Hn) is %llu",
+			      (unsigned long long)need,
+			      (unsigned long long)limit.rlim_max);
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
+	return 0;
 }
 
-static void open_socket(struct crowd *c, const char *path)
+static int *new_events(uint32_t count, struct belfry_error *err)
+{
+	int *events = calloc(count + 1, sizeof(*events));
+
+	for (uint32_t i = 0; events && i < count; i++) {
+		events[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (events[i] < 0) {
+			bf_err_sys(err, errno, "eventfd %u of %u", i + 1, count);
+			free(events); /* and with the process go the eventfds */
+			return NULL;
+		}
+	}
+	if (!events)
+		bf_err(err, ENOMEM, "out of memory for %u eventfds", count);
+	return events;
+}
+
+static int open_memory(struct crowd *c, struct belfry_error *err)
+{
+	void *shared;
+
+	c->memory = memfd_create("belfry-bench-link", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (c->memory < 0 || ftruncate(c->memory, c->cfg.size) < 0 ||
+	    fcntl(c->memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
+		return bf_err_sys(err, errno, "memory of the link");
+	shared =
+		mmap(NULL, c->cfg.size, PROT_READ | PROT_WRITE, MAP_SHARED, c->memory, 0);
+	if (shared == MAP_FAILED)
+		return bf_err_sys(err, errno, "map the memory of the link");
+	c->shared = shared;
+	return 0;
+}
+
+static int start_threads(struct crowd *c, struct belfry_error *err)
+{
+	pthread_t server, answerer;
+	cpu_set_t one;
+	int e = pthread_create(&server, NULL, serve, c);
+
+	if (e == 0 && c->cfg.answer)
+		e = pthread_create(&answerer, NULL, answer, c);
+	if (e)
+		return bf_err_sys(err, e, "a thread of the link");
+	if (c->cfg.answer && c->cfg.cpu >= 0) {
+		CPU_ZERO(&one);
+		CPU_SET(c->cfg.cpu, &one);
+		pthread_setaffinity_np(answerer, sizeof(one), &one);
+	}
+	return 0;
+}
+
+int crowd_create(struct crowd **out, const struct crowd_config *cfg,
+		 struct belfry_error *err)
+{
+	struct crowd *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return bf_err(err, ENOMEM, "out of memory");
+	c->cfg = *cfg;
+	c->here = !cfg->late;
+	c->listener = -1;
+	pthread_mutex_init(&c->lock, NULL);
+	r = raise_descriptor_limit(
+		(uint64_t)(cfg->peers + VMS_MAX) * cfg->vectors * 2 + SPARE_FDS, err);
+	if (r == 0)
+		r = open_memory(c, err);
+	if (r < 0)
+		return r;
+	c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	c->events = new_events(cfg->peers * cfg->vectors, err);
+	if (!c->events)
+		return -EMFILE;
+	*out = c;
+	return start_threads(c, err);
+}
+
+/* Make a VM of the server's end of a connection (takes). */
+static int add_vm(struct crowd *c, int sock, struct belfry_error *err)
+{
+	const int buffer = SEND_BUFFER;
+	BF_CLOSE int ours = sock;
+	int *events = new_events(c->cfg.vectors, err);
+	bool room;
+
+	if (!events)
+		return -EMFILE;
+	if (setsockopt(sock, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof(buffer)) < 0)
+		setsockopt(sock, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
+	pthread_mutex_lock(&c->lock);
+	room = c->n < VMS_MAX;
+	if (room) {
+		c->vms[c->n] =
+			(struct vm){ bf_take(&ours), c->cfg.peers + c->n, events, false };
+		c->n++;
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (room)
+		return 0;
+	free(events);
+	return bf_err(err, EINVAL, "at most %d VMs on a link", VMS_MAX);
+}
+
+int crowd_connect(struct crowd *c, struct belfry_error *err)
+{
+	int ends[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return bf_err_sys(err, errno, "a socket of the link");
+	r = add_vm(c, ends[0], err);
+	if (r < 0) {
+		close(ends[1]);
+		return r;
+	}
+	eventfd_write(c->wake, 1);
+	return ends[1];
+}
+
+int crowd_listen(struct crowd *c, const char *path, struct belfry_error *err)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd;
 
 	if (strlen(path) >= sizeof(sa.sun_path))
-		errx(2, "%s: at most %zu bytes", path, sizeof(sa.sun_path) - 1);
+		return bf_err(err, ENAMETOOLONG, "%s: at most %zu bytes", path,
+			      sizeof(sa.sun_path) - 1);
 	memcpy(sa.sun_path, path, strlen(path));
-	c->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (c->listener < 0 ||
-	    bind(c->listener, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
-	    listen(c->listener, VMMS_MAX) < 0)
-		err(1, "%s", path);
-}
-
-static void open_memory(struct crowd *c)
-{
-	c->memory = memfd_create("crowd", MFD_CLOEXEC);
-	if (c->memory < 0 || ftruncate(c->memory, c->size) < 0)
-		err(1, "shared memory");
-	c->shared = mmap(NULL, c->size, PROT_READ | PROT_WRITE, MAP_SHARED, c->memory, 0);
-	if (c->shared == MAP_FAILED)
-		err(1, "mmap of the shared memory");
-}
-
-static void open_signals(struct crowd *c)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGUSR1);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	c->signals = signalfd(-1, &set, SFD_CLOEXEC);
-	if (c->signals < 0)
-		err(1, "signalfd");
-}
-
-static uint32_t number(const char *name, const char *text, uint32_t max)
-{
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
-
-	if (end == text || *end || value < 1 || value > max)
-		errx(2, "%s: %s: a number from 1 to %u", name, text, max);
-	return value;
-}
-
-static const char *parse(struct crowd *c, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "peers", required_argument, NULL, 'p' },
-		{ "vectors", required_argument, NULL, 'v' },
-		{ "size", required_argument, NULL, 's' },
-		{ "late", no_argument, NULL, 'l' },
-		{ "answer", no_argument, NULL, 'a' },
-		{ 0 },
-	};
-	int opt;
-
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (opt == 'p')
-			c->peers = number("peers", optarg, IDS - VMMS_MAX);
-		else if (opt == 'v')
-			c->vectors = number("vectors", optarg, VECTORS_MAX);
-		else if (opt == 's')
-			c->size = (uint64_t)number("size", optarg, 1 << 20) << 20;
-		else if (opt == 'l')
-			c->late = true;
-		else if (opt == 'a')
-			c->answer = true;
-		else
-			break;
-	}
-	if (opt != -1 || optind != argc - 1)
-		errx(2, "usage: crowd [--peers=N] [--vectors=N] [--size=MIB] [--late] "
-			"[--answer] SOCKET");
-	return argv[optind];
-}
-
-int main(int argc, char **argv)
-{
-	static struct crowd c = { .peers = 1, .vectors = 1, .size = 1 << 20 };
-	const char *path = parse(&c, argc, argv);
-	pthread_t thread;
-
-	raise_descriptor_limit((uint64_t)(c.peers + VMMS_MAX) * c.vectors + SPARE_FDS);
-	pthread_mutex_init(&c.lock, NULL);
-	c.here = !c.late;
-	c.next_id = c.peers;
-	c.events = new_events(c.peers * c.vectors);
-	open_signals(&c);
-	open_memory(&c);
-	open_socket(&c, path);
-	if (c.answer && pthread_create(&thread, NULL, answer, &c) != 0)
-		errx(1, "pthread_create");
-	printf("%u peers, %u vectors each: %s\n", c.peers, c.vectors, path);
-	fflush(stdout);
-	serve(&c);
 	unlink(path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
+	    listen(fd, VMS_MAX) < 0)
+		return bf_err_sys(err, errno, "%s", path);
+	pthread_mutex_lock(&c->lock);
+	c->listener = fd;
+	pthread_mutex_unlock(&c->lock);
+	eventfd_write(c->wake, 1);
 	return 0;
+}
+
+int crowd_memory(const struct crowd *c)
+{
+	return c->memory;
 }

@@ -1,25 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* bench/floor.c - the floor: the bare KVM path from doorbell to interrupt, with no VMM
- *
- *   floor [-n] [-m MIB] [-p PREFIX] GUEST.elf [CMDLINE [CMDLINE]]
- *
- * Starts one VM per command line, in this process, each with one vCPU and a thread pinned
- * to a CPU of its own where there are two. A doorbell is one ioeventfd, wired to the
- * irqfd of the other VM (of the same VM if there is one only). There is no PCI and no
- * device: floor=DOORBELL,MEMORY,SIZE,VECTOR,ID on the command line tells the guest where
- * things are. The guest programs are those that belfry runs, and so are the loops they
- * time: what belfry takes longer is belfry's.
- *
- * -n leaves out doorbell and shared memory, -m is the guest's RAM, -p goes before each
- * line of a console. At the end a line per VM counts the exits to user space by what they
- * were for. Exit status: the highest that a guest gave to port 0xf4.
- */
-#include <err.h>
+/* bench/floor.c - runs guests on KVM and nothing else: what any VMM's doorbells cost */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,12 +13,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/err.h"
+#include "base/own.h"
 #include "bench/floor.h"
 
-#define MAX_VMS     2
 #define MAX_CPUIDS  256
-#define SHARED_GPA  0xd0000000ULL
-#define SHARED_SIZE (16ULL << 20)
+#define LINK_GPA    0xd0000000ULL
+#define SAMPLES_GPA 0xd8000000ULL
 #define BELL_GPA    0xe000000cULL
 #define BELL_VECTOR 0x40
 #define BELL_GSI    0
@@ -44,43 +30,45 @@
 #define COM1_LINE  0x3fd
 #define COM1_READY 0x60
 #define DEBUG_EXIT 0xf4
-#define CRASHED    3 /* status of a guest that gave none */
-
-struct options {
-	const char *prefix;
-	size_t ram_size;
-	bool link;
-};
 
 struct vm {
 	unsigned int id;
 	int fd, vcpu;
 	struct kvm_run *run;
+	size_t run_size;
 	struct floor_ram ram;
 	int bell; /* eventfd that interrupts this VM */
-	const struct options *options;
+	int console;
+	pthread_t thread;
+	bool threaded;
 
-	char line[512]; /* of its console, so far */
+	char line[256]; /* of its console, so far */
 	size_t line_used;
-	unsigned long console_exits, mmio_exits, other_exits;
-	int status; /* -1 while it runs */
+	struct floor_exits exits; /* written by its thread, read by any */
+	int status;
 };
 
-static int kvm(int fd, unsigned long request, const char *name, void *arg)
+struct floor {
+	int dev_kvm;
+	struct vm vms[FLOOR_VMS_MAX];
+	unsigned int n;
+};
+
+static int kvm(int fd, unsigned long request, const char *name, void *arg,
+	       struct belfry_error *err)
 {
 	int r = ioctl(fd, request, arg);
 
-	if (r < 0)
-		err(CRASHED, "%s", name);
-	return r;
+	return r < 0 ? bf_err_sys(err, errno, "floor: %s", name) : r;
 }
 
-#define KVM(fd, request, arg) kvm(fd, KVM_##request, #request, (void *)(uintptr_t)(arg))
+#define KVM(fd, request, arg) \
+	kvm(fd, KVM_##request, #request, (void *)(uintptr_t)(arg), err)
 
 /* ---- making a VM ---- */
 
-static void add_memory(struct vm *vm, unsigned int slot, uint64_t gpa, void *hva,
-		       size_t size)
+static int add_memory(struct vm *vm, unsigned int slot, uint64_t gpa, void *hva,
+		      size_t size, struct belfry_error *err)
 {
 	struct kvm_userspace_memory_region region = {
 		.slot = slot,
@@ -89,50 +77,84 @@ static void add_memory(struct vm *vm, unsigned int slot, uint64_t gpa, void *hva
 		.userspace_addr = (uintptr_t)hva,
 	};
 
-	KVM(vm->fd, SET_USER_MEMORY_REGION, &region);
+	return KVM(vm->fd, SET_USER_MEMORY_REGION, &region);
 }
 
-static void *get_memory(size_t size, int flags)
+static int add_ram(struct vm *vm, size_t size, struct belfry_error *err)
 {
 	void *hva = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			 flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (hva == MAP_FAILED)
-		err(CRASHED, "mmap of %zu bytes", size);
-	return hva;
+		return bf_err_sys(err, errno, "floor: %zu bytes of RAM", size);
+	vm->ram = (struct floor_ram){ hva, size };
+	return add_memory(vm, 0, 0, hva, size, err);
+}
+
+/* The mapping stays as long as the process: there is one floor in a process's life. */
+static int add_shared(struct vm *vm, unsigned int slot, uint64_t gpa,
+		      struct floor_memory memory, struct belfry_error *err)
+{
+	void *hva;
+
+	if (memory.fd < 0)
+		return 0;
+	hva = mmap(NULL, memory.size, PROT_READ | PROT_WRITE, MAP_SHARED, memory.fd, 0);
+	if (hva == MAP_FAILED)
+		return bf_err_sys(err, errno, "floor: map shared memory");
+	return add_memory(vm, slot, gpa, hva, memory.size, err);
 }
 
 /* Memory comes before the irqchip: that order saves milliseconds. */
-static void create_vm(int dev_kvm, struct vm *vm, void *shared)
+static int create_vm(struct floor *f, struct vm *vm, const struct floor_config *cfg,
+		     struct belfry_error *err)
 {
-	vm->fd = KVM(dev_kvm, CREATE_VM, 0);
-	vm->ram.size = vm->options->ram_size;
-	vm->ram.hva = get_memory(vm->ram.size, MAP_PRIVATE);
-	add_memory(vm, 0, 0, vm->ram.hva, vm->ram.size);
-	if (shared)
-		add_memory(vm, 1, SHARED_GPA, shared, SHARED_SIZE);
-	KVM(vm->fd, SET_TSS_ADDR, TSS_GPA);
-	KVM(vm->fd, CREATE_IRQCHIP, 0);
+	int r = vm->fd = KVM(f->dev_kvm, CREATE_VM, 0);
+
+	if (r >= 0)
+		r = add_ram(vm, cfg->ram_size, err);
+	if (r >= 0)
+		r = add_shared(vm, 1, LINK_GPA, cfg->link, err);
+	if (r >= 0 && vm->id == 0)
+		r = add_shared(vm, 2, SAMPLES_GPA, cfg->samples, err);
+	if (r >= 0)
+		r = KVM(vm->fd, SET_TSS_ADDR, TSS_GPA);
+	return r < 0 ? r : KVM(vm->fd, CREATE_IRQCHIP, 0);
 }
 
-static void create_vcpu(int dev_kvm, struct vm *vm)
+static int set_cpuid(struct floor *f, struct vm *vm, struct belfry_error *err)
 {
-	int size = KVM(dev_kvm, GET_VCPU_MMAP_SIZE, 0);
-	struct kvm_cpuid2 *cpuid;
+	BF_FREE struct kvm_cpuid2 *cpuid =
+		calloc(1, sizeof(*cpuid) + MAX_CPUIDS * sizeof(cpuid->entries[0]));
+	int r;
 
-	vm->vcpu = KVM(vm->fd, CREATE_VCPU, 0);
-	vm->run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vm->vcpu, 0);
-	cpuid = calloc(1, sizeof(*cpuid) + MAX_CPUIDS * sizeof(cpuid->entries[0]));
-	if (vm->run == MAP_FAILED || !cpuid)
-		err(CRASHED, "memory of a vCPU");
+	if (!cpuid)
+		return bf_err(err, ENOMEM, "floor: out of memory");
 	cpuid->nent = MAX_CPUIDS;
-	KVM(dev_kvm, GET_SUPPORTED_CPUID, cpuid);
-	KVM(vm->vcpu, SET_CPUID2, cpuid);
-	free(cpuid);
+	r = KVM(f->dev_kvm, GET_SUPPORTED_CPUID, cpuid);
+	return r < 0 ? r : KVM(vm->vcpu, SET_CPUID2, cpuid);
+}
+
+static int create_vcpu(struct floor *f, struct vm *vm, struct belfry_error *err)
+{
+	int size = KVM(f->dev_kvm, GET_VCPU_MMAP_SIZE, 0);
+	void *run;
+
+	if (size < 0)
+		return size;
+	vm->vcpu = KVM(vm->fd, CREATE_VCPU, 0);
+	if (vm->vcpu < 0)
+		return vm->vcpu;
+	run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vm->vcpu, 0);
+	if (run == MAP_FAILED)
+		return bf_err_sys(err, errno, "floor: map a vCPU");
+	vm->run = run;
+	vm->run_size = size;
+	return set_cpuid(f, vm, err);
 }
 
 /* As PVH wants it: protected mode, flat segments, no paging. */
-static void set_start(struct vm *vm, struct floor_start start)
+static int set_start(struct vm *vm, struct floor_start start, struct belfry_error *err)
 {
 	struct kvm_segment code = {
 		.limit = 0xffffffff,
@@ -148,39 +170,40 @@ static void set_start(struct vm *vm, struct floor_start start)
 				 .rbx = start.start_info,
 				 .rflags = 2 };
 	struct kvm_sregs sregs;
+	int r = KVM(vm->vcpu, GET_SREGS, &sregs);
 
 	data.selector = 0x18;
 	data.type = 3;
-	KVM(vm->vcpu, GET_SREGS, &sregs);
 	sregs.cs = code;
 	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
 	sregs.cr0 = 0x11; /* PE, ET */
-	KVM(vm->vcpu, SET_SREGS, &sregs);
-	KVM(vm->vcpu, SET_REGS, &regs);
+	if (r >= 0)
+		r = KVM(vm->vcpu, SET_SREGS, &sregs);
+	return r < 0 ? r : KVM(vm->vcpu, SET_REGS, &regs);
 }
 
 /* ---- the path that is measured ---- */
 
-static void route_bell(struct vm *vm)
+static int route_bell(struct vm *vm, struct belfry_error *err)
 {
 	struct kvm_irqfd interrupt = { .fd = vm->bell, .gsi = BELL_GSI };
-	struct kvm_irq_routing *routes;
+	BF_FREE struct kvm_irq_routing *routes =
+		calloc(1, sizeof(*routes) + sizeof(routes->entries[0]));
+	int r;
 
-	routes = calloc(1, sizeof(*routes) + sizeof(routes->entries[0]));
 	if (!routes)
-		err(CRASHED, "memory of a route");
+		return bf_err(err, ENOMEM, "floor: out of memory");
 	routes->nr = 1;
 	routes->entries[0].gsi = BELL_GSI;
 	routes->entries[0].type = KVM_IRQ_ROUTING_MSI;
 	routes->entries[0].u.msi.address_lo = MSI_ADDRESS;
 	routes->entries[0].u.msi.data = BELL_VECTOR;
-	KVM(vm->fd, SET_GSI_ROUTING, routes);
-	KVM(vm->fd, IRQFD, &interrupt);
-	free(routes);
+	r = KVM(vm->fd, SET_GSI_ROUTING, routes);
+	return r < 0 ? r : KVM(vm->fd, IRQFD, &interrupt);
 }
 
 /* A ring of @from's doorbell that names @to interrupts @to: the kernel needs no help. */
-static void wire(struct vm *from, struct vm *to)
+static int wire(struct vm *from, struct vm *to, struct belfry_error *err)
 {
 	struct kvm_ioeventfd doorbell = {
 		.addr = BELL_GPA,
@@ -189,17 +212,31 @@ static void wire(struct vm *from, struct vm *to)
 		.fd = to->bell,
 		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
 	};
+	int r = KVM(from->fd, IOEVENTFD, &doorbell);
 
-	KVM(from->fd, IOEVENTFD, &doorbell);
-	route_bell(to);
+	return r < 0 ? r : route_bell(to, err);
+}
+
+static int wire_all(struct floor *f, struct belfry_error *err)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < f->n && r >= 0; i++)
+		f->vms[i].bell = r = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (r < 0)
+		return bf_err_sys(err, errno, "floor: eventfd");
+	for (unsigned int i = 0; i < f->n && r >= 0; i++)
+		r = wire(&f->vms[i], &f->vms[(i + 1) % f->n], err);
+	return r;
 }
 
 /* ---- running ---- */
 
 static void end_line(struct vm *vm)
 {
-	printf("%s%.*s\n", vm->options->prefix, (int)vm->line_used, vm->line);
-	fflush(stdout);
+	vm->line[vm->line_used++] = '\n';
+	if (write(vm->console, vm->line, vm->line_used) < 0)
+		vm->console = -1; /* nobody reads it: go on */
 	vm->line_used = 0;
 }
 
@@ -207,8 +244,18 @@ static void put_char(struct vm *vm, char c)
 {
 	if (c == '\n')
 		end_line(vm);
-	else if (vm->line_used < sizeof(vm->line))
+	else if (vm->line_used < sizeof(vm->line) - 1)
 		vm->line[vm->line_used++] = c;
+}
+
+static void count(uint64_t *counter)
+{
+	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
+static void set_status(struct vm *vm, int status)
+{
+	__atomic_store_n(&vm->status, status, __ATOMIC_RELEASE);
 }
 
 static void port_access(struct vm *vm)
@@ -220,16 +267,16 @@ static void port_access(struct vm *vm)
 	if (out && vm->run->io.port == COM1_DATA) {
 		for (i = 0; i < size; i++)
 			put_char(vm, data[i]);
-		vm->console_exits++;
+		count(&vm->exits.console);
 	} else if (!out && vm->run->io.port == COM1_LINE) {
 		memset(data, COM1_READY, size);
-		vm->console_exits++;
+		count(&vm->exits.console);
 	} else if (out && vm->run->io.port == DEBUG_EXIT) {
-		vm->status = *data;
+		set_status(vm, *data);
 	} else {
 		if (!out)
 			memset(data, 0xff, size);
-		vm->other_exits++;
+		count(&vm->exits.other);
 	}
 }
 
@@ -237,131 +284,178 @@ static void *run_vm(void *arg)
 {
 	struct vm *vm = arg;
 
-	while (vm->status < 0) {
-		KVM(vm->vcpu, RUN, 0);
+	while (vm->status == FLOOR_RUNNING) {
+		if (ioctl(vm->vcpu, KVM_RUN, 0) < 0) {
+			if (errno != EINTR)
+				set_status(vm, FLOOR_CRASHED);
+			continue;
+		}
 		switch (vm->run->exit_reason) {
 		case KVM_EXIT_IO:
 			port_access(vm);
 			break;
 		case KVM_EXIT_MMIO:
 			memset(vm->run->mmio.data, 0xff, sizeof(vm->run->mmio.data));
-			vm->mmio_exits++;
+			count(&vm->exits.mmio);
 			break;
 		default:
-			warnx("VM %u crashed: KVM exit reason %u", vm->id,
-			      vm->run->exit_reason);
-			vm->status = CRASHED;
+			set_status(vm, FLOOR_CRASHED);
 		}
 	}
 	return NULL;
 }
 
-/* VM n on the nth CPU we may use, if there are enough of them. */
-static void pin(pthread_t thread, unsigned int n, unsigned int vms)
+static void pin(pthread_t thread, int cpu)
 {
-	cpu_set_t all, one;
-	int cpu;
+	cpu_set_t one;
 
-	if (sched_getaffinity(0, sizeof(all), &all) < 0 || CPU_COUNT(&all) < (int)vms)
+	if (cpu < 0)
 		return;
-	for (cpu = 0; n > 0 || !CPU_ISSET(cpu, &all); cpu++)
-		n -= CPU_ISSET(cpu, &all) ? 1 : 0;
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
 	pthread_setaffinity_np(thread, sizeof(one), &one);
 }
 
-/* The first VM runs on this thread: to make another one would cost start-up time. */
-static void run_vms(struct vm *vms, unsigned int count)
+int floor_run(struct floor *f, const int *cpus, bool here, struct belfry_error *err)
 {
-	pthread_t threads[MAX_VMS];
-	unsigned int i;
+	int e;
 
-	for (i = 1; i < count; i++) {
-		if (pthread_create(&threads[i], NULL, run_vm, &vms[i]) != 0)
-			errx(CRASHED, "pthread_create");
-		pin(threads[i], i, count);
+	for (unsigned int i = here ? 1 : 0; i < f->n; i++) {
+		e = pthread_create(&f->vms[i].thread, NULL, run_vm, &f->vms[i]);
+		if (e)
+			return bf_err_sys(err, e, "floor: a thread");
+		f->vms[i].threaded = true;
+		pin(f->vms[i].thread, cpus[i]);
 	}
-	if (count > 1)
-		pin(pthread_self(), 0, count);
-	run_vm(&vms[0]);
-	for (i = 1; i < count; i++)
-		pthread_join(threads[i], NULL);
+	if (!here)
+		return 0;
+	pin(pthread_self(), cpus[0]);
+	run_vm(&f->vms[0]);
+	return 0;
 }
 
-/* ---- the program ---- */
-
-static void start_vm(int dev_kvm, struct vm *vm, void *shared, const char *kernel,
-		     const char *cmdline)
+int floor_status(const struct floor *f, unsigned int vm)
 {
-	char text[1024];
-
-	create_vm(dev_kvm, vm, shared);
-	create_vcpu(dev_kvm, vm);
-	snprintf(text, sizeof(text), "%s", cmdline);
-	if (shared)
-		snprintf(text, sizeof(text), "%s floor=0x%llx,0x%llx,0x%llx,0x%x,%u",
-			 cmdline, BELL_GPA, SHARED_GPA, SHARED_SIZE, BELL_VECTOR, vm->id);
-	set_start(vm, floor_load(vm->ram, kernel, text));
+	return __atomic_load_n(&f->vms[vm].status, __ATOMIC_ACQUIRE);
 }
 
-static int report(const struct vm *vms, unsigned int count)
+struct floor_exits floor_exits(const struct floor *f)
+{
+	struct floor_exits sum = { 0 };
+
+	for (unsigned int i = 0; i < f->n; i++) {
+		const struct floor_exits *one = &f->vms[i].exits;
+
+		sum.console += __atomic_load_n(&one->console, __ATOMIC_RELAXED);
+		sum.mmio += __atomic_load_n(&one->mmio, __ATOMIC_RELAXED);
+		sum.other += __atomic_load_n(&one->other, __ATOMIC_RELAXED);
+	}
+	return sum;
+}
+
+int floor_wait(struct floor *f)
 {
 	int status = 0;
-	unsigned int i;
 
-	for (i = 0; i < count; i++) {
-		printf("%sexits vm=%u console=%lu mmio=%lu other=%lu\n",
-		       vms[i].options->prefix, i, vms[i].console_exits, vms[i].mmio_exits,
-		       vms[i].other_exits);
-		if (vms[i].status > status)
-			status = vms[i].status;
+	for (unsigned int i = 0; i < f->n; i++) {
+		if (f->vms[i].threaded)
+			pthread_join(f->vms[i].thread, NULL);
+		f->vms[i].threaded = false;
+		if (f->vms[i].status > status)
+			status = f->vms[i].status;
 	}
 	return status;
 }
 
-static int usage(void)
+/* ---- all of it ---- */
+
+static int start_vm(struct floor *f, struct vm *vm, const struct floor_config *cfg,
+		    struct belfry_error *err)
 {
-	fprintf(stderr, "usage: floor [-n] [-m MIB] [-p PREFIX] GUEST.elf "
-			"[CMDLINE [CMDLINE]]\n");
-	return 2;
+	struct floor_start start;
+	char text[1024];
+	int n, r;
+
+	n = snprintf(text, sizeof(text), "%s", cfg->cmdlines[vm->id]);
+	if (cfg->link.fd >= 0)
+		n += snprintf(text + n, sizeof(text) - n,
+			      " floor=0x%llx,0x%llx,0x%llx,0x%x,%u", BELL_GPA, LINK_GPA,
+			      (unsigned long long)cfg->link.size, BELL_VECTOR, vm->id);
+	if (cfg->samples.fd >= 0)
+		n += snprintf(text + n, sizeof(text) - n, " samples=0x%llx,0x%llx",
+			      SAMPLES_GPA, (unsigned long long)cfg->samples.size);
+	r = create_vm(f, vm, cfg, err);
+	if (r >= 0)
+		r = create_vcpu(f, vm, err);
+	if (r >= 0)
+		r = floor_load(vm->ram, cfg, text, &start, err);
+	return r < 0 ? r : set_start(vm, start, err);
 }
 
-int main(int argc, char **argv)
+static int start_all(struct floor *f, const struct floor_config *cfg,
+		     struct belfry_error *err)
 {
-	struct options options = { .prefix = "", .ram_size = 32 << 20, .link = true };
-	struct vm vms[MAX_VMS];
-	unsigned int count, i;
-	void *shared = NULL;
-	int opt, dev_kvm;
+	int r;
 
-	while ((opt = getopt(argc, argv, "nm:p:")) != -1) {
-		if (opt == 'n')
-			options.link = false;
-		else if (opt == 'm')
-			options.ram_size = strtoul(optarg, NULL, 10) << 20;
-		else if (opt == 'p')
-			options.prefix = optarg;
-		else
-			return usage();
+	f->dev_kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (f->dev_kvm < 0)
+		return bf_err_sys(err, errno, "/dev/kvm");
+	for (unsigned int i = 0; i < f->n; i++) {
+		r = start_vm(f, &f->vms[i], cfg, err);
+		if (r < 0)
+			return r;
 	}
-	if (optind >= argc || argc - optind - 1 > MAX_VMS)
-		return usage();
+	return cfg->link.fd >= 0 ? wire_all(f, err) : 0;
+}
 
-	dev_kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (dev_kvm < 0)
-		err(CRASHED, "/dev/kvm");
-	count = argc - optind == 3 ? 2 : 1;
-	if (options.link)
-		shared = get_memory(SHARED_SIZE, MAP_SHARED);
-	for (i = 0; i < count; i++) {
-		vms[i] = (struct vm){ .id = i, .options = &options, .status = -1 };
-		vms[i].bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		start_vm(dev_kvm, &vms[i], shared, argv[optind],
-			 argc - optind > 1 ? argv[optind + 1 + i] : "");
+int floor_create(struct floor **out, const struct floor_config *cfg,
+		 struct belfry_error *err)
+{
+	struct floor *f;
+	int r;
+
+	for (unsigned int i = 0; i < cfg->vms; i++)
+		if (strlen(cfg->cmdlines[i]) > 800)
+			return bf_err(err, EINVAL,
+				      "floor: a command line of %zu characters: at most "
+				      "800",
+				      strlen(cfg->cmdlines[i]));
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return bf_err(err, ENOMEM, "floor: out of memory");
+	f->n = cfg->vms;
+	f->dev_kvm = -1;
+	for (unsigned int i = 0; i < f->n; i++)
+		f->vms[i] = (struct vm){ .id = i,
+					 .fd = -1,
+					 .vcpu = -1,
+					 .bell = -1,
+					 .console = cfg->console,
+					 .status = FLOOR_RUNNING };
+	r = start_all(f, cfg, err);
+	if (r < 0) {
+		floor_destroy(f);
+		return r;
 	}
-	for (i = 0; options.link && i < count; i++)
-		wire(&vms[i], &vms[(i + 1) % count]);
-	run_vms(vms, count);
-	return report(vms, count);
+	*out = f;
+	return 0;
+}
+
+void floor_destroy(struct floor *f)
+{
+	if (!f)
+		return;
+	for (unsigned int i = 0; i < f->n; i++) {
+		struct vm *vm = &f->vms[i];
+
+		if (vm->run)
+			munmap(vm->run, vm->run_size);
+		if (vm->ram.hva)
+			munmap(vm->ram.hva, vm->ram.size);
+		bf_close(&vm->vcpu);
+		bf_close(&vm->fd);
+		bf_close(&vm->bell);
+	}
+	bf_close(&f->dev_kvm);
+	free(f);
 }

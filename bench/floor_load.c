@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* bench/floor_load.c - puts a PVH ELF kernel and its command line into a guest's RAM */
 #include <elf.h>
-#include <err.h>
-#include <fcntl.h>
+#include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/err.h"
 #include "bench/floor.h"
 
 #define NOTE_PHYS32_ENTRY 18
@@ -30,90 +27,95 @@ struct memory_map_entry {
 	uint32_t type, reserved;
 };
 
-struct file {
-	const char *path;
-	const uint8_t *data;
-	size_t size;
-};
-
-static struct file open_file(const char *path)
+/* What there is of @size bytes at @off; NULL when they are not all there. */
+static const void *file_at(const struct floor_config *cfg, uint64_t off, uint64_t size)
 {
-	struct file f = { .path = path };
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		err(1, "%s", path);
-	f.size = st.st_size;
-	f.data = mmap(NULL, f.size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (f.data == MAP_FAILED)
-		err(1, "%s", path);
-	close(fd);
-	return f;
-}
-
-static const void *file_at(const struct file *f, uint64_t off, uint64_t size)
-{
-	if (size > f->size || off > f->size - size)
-		errx(1, "%s: cut short", f->path);
-	return f->data + off;
+	if (size > cfg->kernel_size || off > cfg->kernel_size - size)
+		return NULL;
+	return (const uint8_t *)cfg->kernel + off;
 }
 
 static void *ram_at(struct floor_ram ram, uint64_t gpa, uint64_t size)
 {
 	if (size > ram.size || gpa > ram.size - size)
-		errx(1, "0x%lx bytes at 0x%lx are not in the guest's RAM", size, gpa);
+		return NULL;
 	return ram.hva + gpa;
 }
 
-static uint64_t entry_in_notes(const struct file *f, const Elf64_Phdr *ph)
+/* The PVH entry point; 0 when the notes name none. */
+static uint64_t entry_in_notes(const struct floor_config *cfg, const Elf64_Phdr *ph)
 {
-	uint64_t off = ph->p_offset, end = off + ph->p_filesz, entry = 0;
+	uint64_t off = ph->p_offset, left = ph->p_filesz, entry = 0, size;
 	const Elf64_Nhdr *note;
+	const void *desc;
 
-	while (off < end) {
-		note = file_at(f, off, sizeof(*note));
-		off += sizeof(*note) + ((note->n_namesz + 3) & ~3u);
-		if (note->n_type == NOTE_PHYS32_ENTRY && note->n_descsz <= sizeof(entry))
-			memcpy(&entry, file_at(f, off, note->n_descsz), note->n_descsz);
-		off += (note->n_descsz + 3) & ~3u;
+	while (left >= sizeof(*note) && (note = file_at(cfg, off, sizeof(*note)))) {
+		size = sizeof(*note) + ((note->n_namesz + 3ULL) & ~3ULL);
+		desc = file_at(cfg, off + size, note->n_descsz);
+		if (desc && note->n_type == NOTE_PHYS32_ENTRY &&
+		    note->n_descsz <= sizeof(entry))
+			memcpy(&entry, desc, note->n_descsz);
+		size += (note->n_descsz + 3ULL) & ~3ULL;
+		if (size > left)
+			break;
+		off += size;
+		left -= size;
 	}
 	return entry;
 }
 
-static uint64_t load_segments(struct floor_ram ram, const struct file *f)
+static bool load_segment(struct floor_ram ram, const struct floor_config *cfg,
+			 const Elf64_Phdr *ph)
 {
-	const Elf64_Ehdr *eh = file_at(f, 0, sizeof(*eh));
+	const void *from = file_at(cfg, ph->p_offset, ph->p_filesz);
+	void *to = ram_at(ram, ph->p_paddr, ph->p_memsz);
+
+	if (!from || !to || ph->p_filesz > ph->p_memsz)
+		return false;
+	memcpy(to, from, ph->p_filesz);
+	return true;
+}
+
+/* Return: the entry point; 0 for a file that is cut short or does not fit. */
+static uint64_t load_segments(struct floor_ram ram, const struct floor_config *cfg)
+{
+	const Elf64_Ehdr *eh = file_at(cfg, 0, sizeof(*eh));
 	const Elf64_Phdr *ph;
 	uint64_t entry = 0;
-	unsigned int i;
 
-	if (memcmp(eh->e_ident, ELFMAG, SELFMAG) != 0 || eh->e_machine != EM_X86_64)
-		errx(1, "%s: no x86-64 ELF file", f->path);
-	for (i = 0; i < eh->e_phnum; i++) {
-		ph = file_at(f, eh->e_phoff + i * sizeof(*ph), sizeof(*ph));
+	if (!eh || memcmp(eh->e_ident, ELFMAG, SELFMAG) != 0 ||
+	    eh->e_machine != EM_X86_64)
+		return 0;
+	for (unsigned int i = 0; i < eh->e_phnum; i++) {
+		ph = file_at(cfg, eh->e_phoff + i * sizeof(*ph), sizeof(*ph));
+		if (!ph)
+			return 0;
 		if (ph->p_type == PT_NOTE)
-			entry = entry_in_notes(f, ph);
-		else if (ph->p_type == PT_LOAD)
-			memcpy(ram_at(ram, ph->p_paddr, ph->p_filesz),
-			       file_at(f, ph->p_offset, ph->p_filesz), ph->p_filesz);
+			entry = entry_in_notes(cfg, ph);
+		else if (ph->p_type == PT_LOAD && !load_segment(ram, cfg, ph))
+			return 0;
 	}
-	if (!entry)
-		errx(1, "%s: no PVH entry point", f->path);
 	return entry;
 }
 
-struct floor_start floor_load(struct floor_ram ram, const char *path, const char *cmdline)
+int floor_load(struct floor_ram ram, const struct floor_config *cfg, const char *cmdline,
+	       struct floor_start *out, struct belfry_error *err)
 {
 	struct start_info *info = ram_at(ram, START_INFO_GPA, sizeof(*info));
 	struct memory_map_entry *map = ram_at(ram, MEMORY_MAP_GPA, sizeof(*map));
-	struct file f = open_file(path);
-	uint64_t entry = load_segments(ram, &f);
+	char *text = ram_at(ram, CMDLINE_GPA, CMDLINE_MAX);
+	uint64_t entry = load_segments(ram, cfg);
 
+	if (!entry || !info || !map || !text)
+		return bf_err(err, ENOEXEC,
+			      "floor: not an x86-64 ELF file with a PVH entry that fits "
+			      "into %zu bytes",
+			      ram.size);
 	if (strlen(cmdline) >= CMDLINE_MAX)
-		errx(1, "a command line of %zu characters: at most %d", strlen(cmdline),
-		     CMDLINE_MAX - 1);
-	strcpy(ram_at(ram, CMDLINE_GPA, CMDLINE_MAX), cmdline);
+		return bf_err(err, EINVAL,
+			      "floor: a command line of %zu characters: at most %d",
+			      strlen(cmdline), CMDLINE_MAX - 1);
+	strcpy(text, cmdline);
 	*map = (struct memory_map_entry){ .size = ram.size, .type = 1 };
 	*info = (struct start_info){
 		.magic = START_INFO_MAGIC,
@@ -122,6 +124,6 @@ struct floor_start floor_load(struct floor_ram ram, const char *path, const char
 		.memory_map = MEMORY_MAP_GPA,
 		.memory_map_entries = 1,
 	};
-	munmap((void *)f.data, f.size);
-	return (struct floor_start){ entry, START_INFO_GPA };
+	*out = (struct floor_start){ entry, START_INFO_GPA };
+	return 0;
 }

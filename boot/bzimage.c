@@ -23,7 +23,6 @@
 #define SETUP_SECTS    4      /* what 0 stands for */
 #define LOADER_UNKNOWN 0xff
 #define ENTRY_64       0x200
-#define E820_RAM       1
 
 static bool bzimage_probe(const uint8_t *head, size_t len)
 {
@@ -48,13 +47,13 @@ static int check_header(const struct setup_header *hdr, struct belfry_error *err
 
 static void fill_e820(struct boot_params *bp, const struct bf_layout *layout)
 {
-	struct bf_x86_range ram[X86_RANGES_MAX];
+	struct bf_x86_range map[X86_RANGES_MAX];
 
-	bp->e820_entries = bf_x86_ram_map(layout, ram);
+	bp->e820_entries = bf_x86_memory_map(layout, map);
 	for (unsigned int i = 0; i < bp->e820_entries; i++)
-		bp->e820_table[i] = (struct boot_e820_entry){ .addr = ram[i].base,
-							      .size = ram[i].size,
-							      .type = E820_RAM };
+		bp->e820_table[i] = (struct boot_e820_entry){ .addr = map[i].base,
+							      .size = map[i].size,
+							      .type = map[i].type };
 }
 
 /* The header ends where its jump instruction leads: newer ones are longer. */
@@ -131,10 +130,12 @@ static int bzimage_load(struct belfry_vm *vm, const struct bf_boot_conf *conf,
 	if ((e = check_header(&bp->hdr, err)) < 0 ||
 	    (e = load_kernel(vm, kernel, &bp->hdr, &end, err)) < 0 ||
 	    (e = load_initrd(vm, initrd, conf->layout, end, bp, err)) < 0 ||
-	    (e = bf_x86_cmdline(vm, conf->cmdline, bp->hdr.cmdline_size, err)) < 0)
+	    (e = bf_x86_cmdline(vm, conf->cmdline, bp->hdr.cmdline_size, err)) < 0 ||
+	    (e = bf_x86_firmware(vm, conf->layout, err)) < 0)
 		return e;
 	bp->hdr.type_of_loader = LOADER_UNKNOWN;
 	bp->hdr.cmd_line_ptr = X86_BOOT_CMDLINE;
+	bp->acpi_rsdp_addr = X86_ACPI;
 	fill_e820(bp, conf->layout);
 	*entry = (struct bf_entry){
 		.mode = BF_ENTRY_LINUX64,

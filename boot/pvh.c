@@ -21,7 +21,6 @@
 #define X86_4G                   0x100000000ULL
 #define START_MAGIC              0x336ec578
 #define START_VERSION            1 /* the first with a memory map */
-#define MAP_TYPE_RAM             1
 
 #define PHDRS_MAX      64
 #define NOTE_BYTES_MAX (64 * 1024)
@@ -151,6 +150,12 @@ static int load_segment(struct belfry_vm *vm, const struct bf_image *kernel,
 			      "ELF segment at 0x%" PRIx64 ": below 0x%x, where boot "
 			      "information goes",
 			      (uint64_t)ph->p_paddr, X86_BOOT_END);
+	if (ph->p_paddr < X86_HIGH_RAM && ph->p_paddr + ph->p_memsz > X86_LOW_END)
+		return bf_err(err, EINVAL,
+			      "ELF segment of 0x%" PRIx64 " bytes at 0x%" PRIx64
+			      ": no RAM from 0x%x to 0x%x, where a PC has its firmware",
+			      (uint64_t)ph->p_memsz, (uint64_t)ph->p_paddr, X86_LOW_END,
+			      X86_HIGH_RAM);
 	if (ph->p_paddr < X86_4G && ph->p_paddr + ph->p_memsz > *end)
 		*end = ph->p_paddr + ph->p_memsz;
 	return bf_image_load(vm, kernel, ph->p_offset, ph->p_paddr, ph->p_filesz, err);
@@ -196,15 +201,15 @@ static int write_start_info(struct belfry_vm *vm, const struct bf_layout *layout
 {
 	struct start_info *info = bf_mem_at(vm, X86_BOOT_INFO, sizeof(*info));
 	struct boot_map *map = bf_mem_at(vm, X86_BOOT_MAP, sizeof(*map));
-	struct bf_x86_range ram[X86_RANGES_MAX];
-	unsigned int n = bf_x86_ram_map(layout, ram);
+	struct bf_x86_range ranges[X86_RANGES_MAX];
+	unsigned int n = bf_x86_memory_map(layout, ranges);
 
 	if (!info || !map)
 		return bf_err(err, EINVAL, "no RAM for the start info");
 	for (unsigned int i = 0; i < n; i++)
-		map->map[i] = (struct map_entry){ .addr = ram[i].base,
-						  .size = ram[i].size,
-						  .type = MAP_TYPE_RAM };
+		map->map[i] = (struct map_entry){ .addr = ranges[i].base,
+						  .size = ranges[i].size,
+						  .type = ranges[i].type };
 	map->initrd = (struct module){ .addr = initrd, .size = initrd_size };
 	*info = (struct start_info){
 		.magic = START_MAGIC,
@@ -213,6 +218,7 @@ static int write_start_info(struct belfry_vm *vm, const struct bf_layout *layout
 		.modlist = initrd_size ? X86_BOOT_MAP + offsetof(struct boot_map, initrd)
 				       : 0,
 		.cmdline = X86_BOOT_CMDLINE,
+		.rsdp = X86_ACPI,
 		.memmap = X86_BOOT_MAP + offsetof(struct boot_map, map),
 		.memmap_entries = n,
 	};
@@ -230,6 +236,7 @@ static int pvh_load(struct belfry_vm *vm, const struct bf_boot_conf *conf,
 	    (e = bf_initrd_load(vm, initrd, end, bf_x86_low_ram_end(conf->layout), &at,
 				err)) < 0 ||
 	    (e = bf_x86_cmdline(vm, conf->cmdline, CMDLINE_MAX, err)) < 0 ||
+	    (e = bf_x86_firmware(vm, conf->layout, err)) < 0 ||
 	    (e = write_start_info(vm, conf->layout, at, initrd->size, err)) < 0)
 		return e;
 	*entry =

@@ -15,20 +15,36 @@
 #define X86_BOOT_CMDLINE 0x20000 /* command line with its NUL */
 #define X86_BOOT_END     0x30000
 
-/* What x86 calls conventional memory ends here; a kernel starts behind the hole. */
-#define X86_LOW_END  0xa0000
-#define X86_HIGH_RAM 0x100000
+/*
+ * What x86 calls conventional memory ends here; a kernel starts behind the hole. In the
+ * hole is what a guest wants of a PC's firmware.
+ */
+#define X86_LOW_END       0xa0000
+#define X86_ACPI          0xe0000 /* the tables: the RSDP, then the others */
+#define X86_ACPI_SIZE     0x10000
+#define X86_FIRMWARE      0xf0000
+#define X86_FIRMWARE_SIZE 0x10000
+#define X86_RESET_VECTOR  0xffff0 /* in it: f000:fff0 in real mode */
+#define X86_HIGH_RAM      0x100000
+
+/* The numbers of e820 (ACPI 6.4, 15) and of PVH's memory map alike. */
+enum bf_x86_memory {
+	BF_X86_RAM = 1,
+	BF_X86_RESERVED = 2,
+	BF_X86_ACPI_TABLES = 3,
+};
 
 struct bf_x86_range {
 	uint64_t base;
 	uint64_t size;
+	enum bf_x86_memory type;
 };
 
-#define X86_RANGES_MAX 4
+#define X86_RANGES_MAX 12
 
-/* The RAM to tell the guest about. Return: how many ranges. */
-unsigned int bf_x86_ram_map(const struct bf_layout *layout,
-			    struct bf_x86_range out[X86_RANGES_MAX]);
+/* The memory map to tell the guest, by rising address. Return: how many ranges. */
+unsigned int bf_x86_memory_map(const struct bf_layout *layout,
+			       struct bf_x86_range out[X86_RANGES_MAX]);
 
 /* The end of RAM below 4 GiB. */
 uint64_t bf_x86_low_ram_end(const struct bf_layout *layout);
@@ -36,6 +52,10 @@ uint64_t bf_x86_low_ram_end(const struct bf_layout *layout);
 /* Put the command line in place. Return: 0; -EINVAL above @max bytes without its NUL. */
 int bf_x86_cmdline(struct belfry_vm *vm, const char *cmdline, size_t max,
 		   struct belfry_error *err);
+
+/* Put in place what a guest wants of a firmware. Return: as bf_acpi_build(). */
+int bf_x86_firmware(struct belfry_vm *vm, const struct bf_layout *layout,
+		    struct belfry_error *err);
 
 extern const struct bf_boot_format bf_boot_pvh;
 extern const struct bf_boot_format bf_boot_bzimage;

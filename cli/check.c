@@ -60,6 +60,15 @@ static int check_schema(const char *name, int n_files)
 	return cli_usage("--schema=%s: expected help, json or man", name);
 }
 
+/* Of a configuration in full. */
+static int print_config(const char *text)
+{
+	if (strcmp(text, "{}\n") != 0)
+		return cli_print(text);
+	cli_say("there is nothing in this configuration: expected vms: { NAME: ... }");
+	return CLI_BAD_CONFIG;
+}
+
 static int check_config(const struct cli_sources *sources)
 {
 	struct belfry_config *cfg;
@@ -72,7 +81,7 @@ static int check_config(const struct cli_sources *sources)
 	if (belfry_config_text(cfg, &text, &err) < 0) {
 		status = cli_fail(&err);
 	} else {
-		status = cli_print(text);
+		status = print_config(text);
 		free(text);
 	}
 	belfry_config_destroy(cfg);

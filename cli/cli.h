@@ -15,6 +15,10 @@ enum cli_status {
 	CLI_BAD_CONFIG = 3,    /* bad configuration, or what it names does not fit */
 	CLI_NO_HOST = 4,       /* the host lacks a feature, or permits it not */
 	CLI_NO_SERVER = 5,     /* an ivshmem server is absent, silent or wrong */
+	CLI_TIMEOUT = 6,       /* peer: no ring came in time */
+	CLI_BUSY = 7,          /* serve: another server is at that path */
+	CLI_WORSE = 10,        /* bench: slower than the baseline */
+	CLI_NOISY = 11,        /* bench: too noisy to tell */
 	CLI_RESET = 32,        /* the guest asked for a reset */
 	CLI_CRASH = 33,        /* the guest crashed */
 	CLI_GUEST_STATUS = 64, /* + the status a guest ended with */
@@ -26,6 +30,9 @@ enum cli_status {
 
 int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
+int cli_serve(int argc, char **argv);
+int cli_peer(int argc, char **argv);
+int cli_bench(int argc, char **argv);
 
 /* --- saying things --- */
 
@@ -40,6 +47,11 @@ __attribute__((format(printf, 1, 2))) int cli_usage(const char *fmt, ...);
 
 /* Write to standard output. Return: CLI_OK; CLI_FAILURE, said, when it did not arrive. */
 int cli_print(const char *text);
+
+/* --- the process --- */
+
+/* Every doorbell of a peer costs a descriptor or two: take all we may have. */
+void cli_raise_descriptor_limit(void);
 
 /* --- options and configurations --- */
 

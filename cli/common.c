@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "cli/cli.h"
 
@@ -55,12 +56,15 @@ static int status_of(int code)
 	case EBUSY:
 	case ENOSPC:
 	case ENXIO:
+	case EEXIST:
 		return CLI_BAD_CONFIG;
 	case ENODEV:
 	case EPERM:
 	case ENOSYS:
 	case EOPNOTSUPP:
 		return CLI_NO_HOST;
+	case EADDRINUSE:
+		return CLI_BUSY;
 	case ECONNREFUSED:
 	case ETIMEDOUT:
 	case EPROTO:
@@ -83,6 +87,16 @@ int cli_print(const char *text)
 		return CLI_FAILURE;
 	}
 	return CLI_OK;
+}
+
+void cli_raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
 }
 
 /* --- options --- */
@@ -160,20 +174,31 @@ static int load(struct belfry_config *cfg, const struct cli_sources *sources,
 	return r == 0 ? belfry_config_validate(cfg, err) : r;
 }
 
+static void say_mistake(void *user, const struct belfry_error *mistake)
+{
+	unsigned int *said = user;
+
+	cli_say("%s", mistake->msg);
+	(*said)++;
+}
+
 int cli_load(const struct cli_sources *sources, struct belfry_config **out)
 {
 	struct belfry_config *cfg;
 	struct belfry_error err;
+	unsigned int said = 0;
 	int status;
 
 	if (belfry_config_create(&cfg, &err) < 0)
 		return cli_fail(&err);
+	belfry_config_set_mistakes(cfg, say_mistake, &said);
 	if (load(cfg, sources, &err) == 0) {
+		belfry_config_set_mistakes(cfg, NULL, NULL);
 		*out = cfg;
 		return CLI_OK;
 	}
 	belfry_config_destroy(cfg);
-	status = cli_fail(&err);
+	status = said ? CLI_BAD_CONFIG : cli_fail(&err);
 	/* EPERM: the file may not be read; of the host nothing has been asked yet. */
 	return status == CLI_NO_HOST ? CLI_BAD_CONFIG : status;
 }

@@ -16,6 +16,10 @@ static const char help[] =
 	"  run FILE...     start the virtual machines of a configuration, wait for their "
 	"end\n"
 	"  check FILE...   check a configuration and print it in full\n"
+	"  serve [FILE]    serve memory and doorbells to virtual machines of all kinds\n"
+	"  peer SOCKET     join the link of an ivshmem server: list, ring, wait, read, "
+	"write\n"
+	"  bench           measure doorbells and shared memory between guests\n"
 	"  help COMMAND    the options of a command\n"
 	"\n"
 	"options:\n"
@@ -36,6 +40,10 @@ static const char help[] =
 	"fit\n"
 	"  4      the host lacks something (/dev/kvm, a KVM capability, io_uring)\n"
 	"  5      an ivshmem server is absent, silent or wrong\n"
+	"  6      of peer: no ring came in time\n"
+	"  7      serve: another server is at that path\n"
+	"  10     of bench: slower than the baseline\n"
+	"  11     of bench: too noisy to tell\n"
 	"  32     a guest asked for a reset\n"
 	"  33     a guest crashed\n"
 	"  64+N   a guest ended with status N; 127 stands for 63 and above\n"
@@ -47,6 +55,9 @@ static const struct command {
 } commands[] = {
 	{ "run", cli_run },
 	{ "check", cli_check },
+	{ "serve", cli_serve },
+	{ "peer", cli_peer },
+	{ "bench", cli_bench },
 	{ NULL, NULL },
 };
 

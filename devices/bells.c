@@ -409,23 +409,17 @@ const struct bf_bells_stats *bf_bells_stats(const struct bf_bells *bells)
 	return &bells->stats;
 }
 
-unsigned int bf_bells_peers(const struct bf_bells *bells, struct belfry_peer_stats *out,
-			    unsigned int max)
+int bf_bells_peer(const struct bf_bells *bells, unsigned int id,
+		  struct belfry_peer_stats *out)
 {
-	unsigned int n = 0;
-
-	for (unsigned int id = 0; id < bells->end; id++) {
-		const struct peer *p = bells->peers[id];
-
-		if (!p)
-			continue;
-		if (n < max)
-			out[n] = (struct belfry_peer_stats){ .id = id,
-							     .vectors = p->n,
-							     .slow_rings = p->slow };
-		n++;
-	}
-	return n;
+	while (id < bells->end && !bells->peers[id])
+		id++;
+	if (id >= bells->end)
+		return -ENOENT;
+	out->id = id;
+	out->vectors = bells->peers[id]->n;
+	out->slow_rings = bells->peers[id]->slow;
+	return id;
 }
 
 struct bf_bells *bf_bells_create(struct belfry_vm *vm, const struct bf_bells_conf *conf)

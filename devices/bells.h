@@ -69,10 +69,10 @@ void bf_bells_forget(struct bf_bells *bells);
 const struct bf_bells_stats *bf_bells_stats(const struct bf_bells *bells);
 
 /*
- * The peers there are, and how often user space has rung each. Writes at most @max.
- * Return: how many there are.
+ * A peer, and how often user space has rung it.
+ * Return: the first ID from @id on; -ENOENT when there is none.
  */
-unsigned int bf_bells_peers(const struct bf_bells *bells, struct belfry_peer_stats *out,
-			    unsigned int max);
+int bf_bells_peer(const struct bf_bells *bells, unsigned int id,
+		  struct belfry_peer_stats *out);
 
 #endif

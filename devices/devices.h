@@ -33,11 +33,22 @@ struct bf_device_ops {
 
 /*
  * What belfry_vm_ivshmem_stats() and belfry_vm_peers() tell. The VM's lock is held.
- * Return: 0, or the number of peers; -ENOENT when @dev is no ivshmem device.
+ * Return: 0, or the first ID from @id on; -ENODEV when @dev is no ivshmem device; -ENOENT
+ * when it has no such peer.
  */
 int bf_ivshmem_stats(struct bf_pci_dev *dev, struct belfry_ivshmem_stats *out);
-int bf_ivshmem_peers(struct bf_pci_dev *dev, struct belfry_peer_stats *out,
-		     unsigned int max);
+int bf_ivshmem_peer(struct bf_pci_dev *dev, unsigned int id,
+		    struct belfry_peer_stats *out);
+
+/*
+ * What belfry_vm_add_doorbell() and belfry_vm_remove_peer() do to a device with
+ * `by_hand`. The VM's lock is held; @fd is the device's from then on (takes), unless it
+ * fails.
+ */
+int bf_ivshmem_add_doorbell(struct bf_pci_dev *dev, uint32_t peer, uint32_t vector,
+			    int fd, struct belfry_error *err);
+int bf_ivshmem_remove_peer(struct bf_pci_dev *dev, uint32_t peer,
+			   struct belfry_error *err);
 
 /* Every kind, ended by NULL. */
 extern const struct bf_device_ops *const bf_devices[];

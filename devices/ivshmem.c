@@ -2,9 +2,10 @@
 /*
  * devices/ivshmem.c - the ivshmem device: shared memory and doorbells
  *
- * What a guest sees is in ivshmem_regs.h. Two forms:
+ * What a guest sees is in ivshmem_regs.h. Three forms:
  *
  *  - plain (`shm`, `file`): registers that do nothing, and memory.
+ *  - by hand (`by_hand`): memory, and doorbells that the embedder hands over.
  *  - doorbell (`link`, `socket`): a member of a link. The peer object tells us, one
  *    eventfd at a time, who is there; each becomes a doorbell (bells.c) at BAR0 + 0x0c,
  *    which KVM recognises by its value. Our own eventfds are what others ring: MSI-X
@@ -24,6 +25,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "arch/arch.h"
 #include "base/event.h"
@@ -56,7 +58,9 @@ struct ivshmem {
 	struct bf_pci_dev pci; /* first: see pci.h */
 	struct bf_msix msix;
 	struct bf_bells *bells; /* NULL: plain */
-	struct bf_peer *peer;   /* NULL: plain, or not yet joined */
+	struct bf_peer *peer;   /* NULL: plain, by hand, or not yet joined */
+	bool by_hand;
+	uint16_t id; /* by hand: our own; the eventfds in @bells are ours to close */
 	struct bf_loop *loop;
 	struct bf_ivshmem_memory memory;
 	unsigned int vectors;
@@ -129,6 +133,12 @@ static void intx_connect(struct ivshmem *iv, unsigned int vector, int fd)
 
 /* --- the link --- */
 
+/* IVPosition. Plain memory has none: 0. */
+static uint16_t own_id(const struct ivshmem *iv)
+{
+	return iv->peer ? bf_peer_id(iv->peer) : iv->id;
+}
+
 /* Let events on @fd (-1: no more) be our vector @vector. */
 static void own_vector(struct ivshmem *iv, unsigned int vector, int fd)
 {
@@ -154,6 +164,26 @@ static void on_vector_added(void *owner, uint16_t id, unsigned int vector, int f
 		own_vector(iv, vector, fd);
 }
 
+/* Tell the embedder; without the lock. */
+static void tell(struct ivshmem *iv, enum belfry_event_type type, uint16_t peer,
+		 const struct belfry_error *why)
+{
+	const struct belfry_event event = {
+		.size = sizeof(event),
+		.type = type,
+		.device = iv->pci.slot - 1, /* slot 0 is the host bridge */
+		.peer = peer,
+		.why = why,
+	};
+
+	bf_vm_link_event(iv->pci.vm, &event);
+}
+
+static void on_joined(void *owner, uint16_t id)
+{
+	tell(owner, BELFRY_EVENT_PEER_JOINED, id, NULL);
+}
+
 static void on_left(void *owner, uint16_t id)
 {
 	struct ivshmem *iv = owner;
@@ -164,6 +194,8 @@ static void on_left(void *owner, uint16_t id)
 	bf_vm_lock(iv->pci.vm);
 	bf_bells_remove(iv->bells, id);
 	bf_vm_unlock(iv->pci.vm);
+	if (iv->peer && id != bf_peer_id(iv->peer))
+		tell(iv, BELFRY_EVENT_PEER_LEFT, id, NULL);
 }
 
 static void on_server_lost(void *owner, const struct belfry_error *why)
@@ -175,6 +207,7 @@ static void on_server_lost(void *owner, const struct belfry_error *why)
 	bf_vm_unlock(iv->pci.vm);
 	bf_log(bf_vm_log(iv->pci.vm), BELFRY_LOG_WARNING,
 	       "ivshmem: server lost: %s; known peers stay", why->msg);
+	tell(iv, BELFRY_EVENT_SERVER_LOST, 0, why);
 }
 
 static void on_server_back(void *owner)
@@ -185,6 +218,7 @@ static void on_server_back(void *owner)
 	iv->reconnects++;
 	bf_vm_unlock(iv->pci.vm);
 	bf_log(bf_vm_log(iv->pci.vm), BELFRY_LOG_INFO, "ivshmem: server is back");
+	tell(iv, BELFRY_EVENT_SERVER_BACK, 0, NULL);
 }
 
 static void on_server_changed(void *owner, const struct belfry_error *why)
@@ -193,9 +227,11 @@ static void on_server_changed(void *owner, const struct belfry_error *why)
 
 	bf_log(bf_vm_log(iv->pci.vm), BELFRY_LOG_WARNING,
 	       "ivshmem: another server in its place: %s; known peers stay", why->msg);
+	tell(iv, BELFRY_EVENT_SERVER_CHANGED, 0, why);
 }
 
 static const struct bf_peer_ops peer_ops = {
+	.joined = on_joined,
 	.vector_added = on_vector_added,
 	.left = on_left,
 	.server_lost = on_server_lost,
@@ -218,7 +254,7 @@ static uint32_t read_regs(struct ivshmem *iv, uint64_t off)
 		update_line(iv);
 		return val;
 	case IVSHMEM_IVPOSITION:
-		return iv->peer ? bf_peer_id(iv->peer) : 0;
+		return own_id(iv);
 	default: /* Doorbell is write-only, the rest reserved */
 		return 0;
 	}
@@ -346,6 +382,31 @@ static void ivshmem_started(struct bf_pci_dev *pci)
 	bf_ivshmem_memory_keep(&to_ivshmem(pci)->memory);
 }
 
+/* The eventfds are let go of first, and closed then: KVM finds them by their number. */
+static void by_hand_remove(struct ivshmem *iv, uint16_t peer)
+{
+	int fds[BF_IVSHMEM_VECTORS_MAX];
+
+	for (unsigned int v = 0; v < iv->vectors; v++) {
+		fds[v] = bf_bells_find(iv->bells, peer, v);
+		if (fds[v] >= 0 && peer == iv->id)
+			bf_msix_connect(&iv->msix, v, -1);
+	}
+	bf_bells_remove(iv->bells, peer);
+	for (unsigned int v = 0; v < iv->vectors; v++)
+		bf_close(&fds[v]);
+}
+
+static void by_hand_fini(struct ivshmem *iv)
+{
+	struct belfry_peer_stats stats;
+	int id;
+
+	while (iv->by_hand && iv->bells &&
+	       (id = bf_bells_peer(iv->bells, 0, &stats)) >= 0)
+		by_hand_remove(iv, id);
+}
+
 static void ivshmem_destroy(struct bf_pci_dev *pci)
 {
 	struct ivshmem *iv = to_ivshmem(pci);
@@ -356,6 +417,7 @@ static void ivshmem_destroy(struct bf_pci_dev *pci)
 	for (unsigned int i = 0; iv->intx && i < iv->vectors; i++)
 		bf_loop_cancel(iv->loop, &iv->intx[i].op);
 	free(iv->intx);
+	by_hand_fini(iv);
 	bf_msix_fini(&iv->msix);
 	bf_bells_destroy(iv->bells);
 	bf_ivshmem_memory_close(&iv->memory);
@@ -373,15 +435,87 @@ static const struct bf_pci_ops pci_ops = {
 	.destroy = ivshmem_destroy,
 };
 
+/* --- doorbells by hand --- */
+
+static struct ivshmem *to_by_hand(struct bf_pci_dev *dev, struct belfry_error *err)
+{
+	struct ivshmem *iv = to_ivshmem(dev);
+
+	if (dev->ops == &pci_ops && iv->by_hand)
+		return iv;
+	bf_err(err, EINVAL, "device %u has not been configured with by_hand",
+	       dev->slot - 1);
+	return NULL;
+}
+
+/* Anonymous inodes, such as eventfds, have no type: a file or a socket has been mistaken.
+ */
+static bool is_anonymous(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0;
+}
+
+static int check_doorbell(const struct ivshmem *iv, uint32_t peer, uint32_t vector,
+			  int fd, struct belfry_error *err)
+{
+	if (peer > BF_IVSHMEM_ID_MAX)
+		return bf_err(err, EINVAL, "peer %u: at most %u", peer,
+			      BF_IVSHMEM_ID_MAX);
+	if (vector >= iv->vectors)
+		return bf_err(err, EINVAL, "vector %u: at most %u", vector,
+			      iv->vectors - 1);
+	if (bf_bells_find(iv->bells, peer, vector) >= 0)
+		return bf_err(err, EEXIST, "peer %u has a vector %u already", peer,
+			      vector);
+	if (!is_anonymous(fd))
+		return bf_err(err, EINVAL, "peer %u, vector %u: this is no eventfd", peer,
+			      vector);
+	return 0;
+}
+
+int bf_ivshmem_add_doorbell(struct bf_pci_dev *dev, uint32_t peer, uint32_t vector,
+			    int fd, struct belfry_error *err)
+{
+	struct ivshmem *iv = to_by_hand(dev, err);
+	int e = iv ? check_doorbell(iv, peer, vector, fd, err) : -EINVAL;
+
+	if (e < 0)
+		return e;
+	e = bf_bells_add(iv->bells, peer, vector, fd);
+	if (e < 0)
+		return bf_err_sys(err, -e, "peer %u, vector %u", peer, vector);
+	if (peer == iv->id)
+		bf_msix_connect(&iv->msix, vector, fd);
+	return 0;
+}
+
+int bf_ivshmem_remove_peer(struct bf_pci_dev *dev, uint32_t peer,
+			   struct belfry_error *err)
+{
+	struct ivshmem *iv = to_by_hand(dev, err);
+	struct belfry_peer_stats stats;
+
+	if (!iv)
+		return -EINVAL;
+	if (bf_bells_peer(iv->bells, peer, &stats) != (int)peer)
+		return bf_err(err, ENOENT, "there is no peer %u", peer);
+	by_hand_remove(iv, peer);
+	return 0;
+}
+
 /* --- statistics --- */
 
 int bf_ivshmem_stats(struct bf_pci_dev *dev, struct belfry_ivshmem_stats *out)
 {
 	struct ivshmem *iv = to_ivshmem(dev);
 	const struct bf_bells_stats *bells;
+	struct belfry_peer_stats each;
+	struct bf_peer_stats peer;
 
 	if (dev->ops != &pci_ops)
-		return -ENOENT;
+		return -ENODEV;
 	out->waiting_events = iv->msix.waited;
 	out->servers_lost = iv->servers_lost;
 	out->reconnects = iv->reconnects;
@@ -392,19 +526,26 @@ int bf_ivshmem_stats(struct bf_pci_dev *dev, struct belfry_ivshmem_stats *out)
 	out->ignored_rings = bells->ignored;
 	out->promotions = bells->promotions;
 	out->refusals = bells->refused;
-	out->peers = bf_bells_peers(iv->bells, NULL, 0);
-	out->id = bf_peer_id(iv->peer);
+	for (int id = -1; (id = bf_bells_peer(iv->bells, id + 1, &each)) >= 0;)
+		out->peers++;
+	out->id = own_id(iv);
+	if (!iv->peer)
+		return 0;
+	bf_peer_stats(iv->peer, &peer);
+	out->tries = peer.tries;
+	out->bad_messages = peer.bad_messages;
+	out->unheld = peer.unheld;
 	return 0;
 }
 
-int bf_ivshmem_peers(struct bf_pci_dev *dev, struct belfry_peer_stats *out,
-		     unsigned int max)
+int bf_ivshmem_peer(struct bf_pci_dev *dev, unsigned int id,
+		    struct belfry_peer_stats *out)
 {
 	struct ivshmem *iv = to_ivshmem(dev);
 
 	if (dev->ops != &pci_ops)
-		return -ENOENT;
-	return iv->bells ? bf_bells_peers(iv->bells, out, max) : 0;
+		return -ENODEV;
+	return iv->bells ? bf_bells_peer(iv->bells, id, out) : -ENOENT;
 }
 
 /* --- making one --- */
@@ -523,8 +664,8 @@ static int fill(struct ivshmem *iv, const struct bf_ivshmem_conf *conf,
 
 	if (bf_file_given(&conf->link) || bf_file_given(&conf->socket))
 		e = join(iv, conf, err);
-	else
-		e = bf_ivshmem_memory_open(&iv->memory, iv->pci.vm, conf, err);
+	else if ((e = bf_ivshmem_memory_open(&iv->memory, iv->pci.vm, conf, err)) == 0)
+		e = conf->by_hand ? add_doorbells(iv, conf, err) : 0;
 	if (e < 0)
 		return e;
 	if (bf_vm_loop(iv->pci.vm, &iv->loop, NULL) ==
@@ -557,6 +698,8 @@ static int ivshmem_create(struct belfry_vm *vm, const void *config,
 	if (!iv)
 		return bf_err_sys(err, ENOMEM, "ivshmem");
 	iv->memory.fd = iv->memory.watch = -1;
+	iv->by_hand = conf->by_hand;
+	iv->id = conf->id;
 	bf_pci_init(&iv->pci, vm, &pci_ops, &ident);
 	bf_pci_add_registers(&iv->pci, IVSHMEM_BAR_REGS, "ivshmem registers",
 			     IVSHMEM_REGS_SIZE, BF_PCI_BELOW_4G);

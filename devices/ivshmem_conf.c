@@ -10,6 +10,7 @@
 
 #define AT(field)   offsetof(struct bf_ivshmem_conf, field)
 #define VECTORS_MAX BF_IVSHMEM_VECTORS_MAX
+#define ID_MAX      BF_IVSHMEM_ID_MAX
 
 static const char *const policies[] = {
 	[BF_BELLS_EAGER] = "eager",
@@ -47,6 +48,10 @@ const struct bf_key bf_ivshmem_keys[] = {
 	  "how many doorbells adaptive keeps in KVM" },
 	{ "doorbell_window", BF_BOOL,  AT(doorbell_window), 0,    0,           "false",
 	  "BAR4 with an address for every doorbell; see ivshmem-doorbell-window(7)" },
+	{ "by_hand",         BF_BOOL,  AT(by_hand),         0,    0,           "false",
+	  "of shm and file: doorbells without a server, see belfry_vm_add_doorbell(3)" },
+	{ "id",              BF_UINT,  AT(id),              0,    ID_MAX,      "0",
+	  "of by_hand: the ID of this VM among those that share the memory" },
 	{ "revision",        BF_UINT,  AT(revision),        0,    1,           "1",
 	  "0 has INTx, for drivers of QEMU's device before 2.6" },
 	{ "msi",             BF_BOOL,  AT(msi),             0,    0,           "true",
@@ -92,6 +97,10 @@ static int validate_plain(const struct bf_ivshmem_conf *conf, const char *source
 {
 	if (!conf->size)
 		return bf_err(err, EINVAL, "%s needs a size, such as size: 4M", source);
+	if (conf->by_hand && !conf->msi)
+		return bf_err(err, EINVAL, "by_hand: only with msi");
+	if (conf->by_hand)
+		return 0;
 	if (conf->vectors)
 		return bf_err(err, EINVAL,
 			      "vectors: only with link or socket; %s has no doorbells",
@@ -101,6 +110,8 @@ static int validate_plain(const struct bf_ivshmem_conf *conf, const char *source
 			      "doorbell_window: only with link or socket; %s has no "
 			      "doorbells",
 			      source);
+	if (conf->id)
+		return bf_err(err, EINVAL, "id: only with by_hand");
 	return 0;
 }
 
@@ -110,6 +121,9 @@ static int validate_doorbell(const struct bf_ivshmem_conf *conf, const char *sou
 	if (conf->size)
 		return bf_err(err, EINVAL,
 			      "size: only with shm or file; a %s brings its own", source);
+	if (conf->by_hand || conf->id)
+		return bf_err(err, EINVAL, "%s: only with shm or file; a %s has a server",
+			      conf->by_hand ? "by_hand" : "id", source);
 	if (!conf->msi && conf->ioeventfd == BF_IOEVENTFD_ON)
 		return bf_err(err, EINVAL,
 			      "ioeventfd on: only with msi; a ring could not be "

@@ -18,6 +18,8 @@ struct bf_ivshmem_conf {
 	uint64_t doorbells;    /* enum bf_bells_policy */
 	uint64_t doorbells_max;
 	bool doorbell_window;
+	bool by_hand; /* shm and file: the embedder hands over the doorbells */
+	uint64_t id;  /* by_hand: our own */
 
 	uint64_t revision;  /* 0: with INTx, for old drivers */
 	bool msi;           /* the next three: as in QEMU's old device */

@@ -3,8 +3,17 @@
  * devices/serial.c - a 16550A serial port
  *
  * PC16550D data sheet, section 8. What is sent goes to the VM's console at once; the
- * transmitter is busy only while the console's buffer is full. What arrives, in loop-back
- * mode, waits in a FIFO. Baud rate and frame format are kept for the guest to read back.
+ * transmitter is busy only while the console's buffer is full. Baud rate and frame format
+ * are kept for the guest to read back.
+ *
+ * What arrives waits in the FIFO. The other end of the line never overruns it: it hands
+ * over what there is room for, keeps the rest, and is told when to go on. That is when
+ * the FIFO is empty, not sooner, so that the interrupt line, which is edge-triggered,
+ * falls between two portions. Nor does the other end send before the guest listens: a
+ * driver empties the FIFO when it starts. RTS says so, as on a cable with hardware flow
+ * control; of a guest that has never raised it, the receiver's interrupt does.
+ *
+ * Left out: modem interrupts, for our lines never change, and breaks.
  */
 #include <linux/serial_reg.h>
 #include <stdbool.h>
@@ -13,10 +22,27 @@
 #include "devices/serial.h"
 #include "vmm/vmm.h"
 
+/* How many bytes the receiver holds. */
+static unsigned int capacity(const struct bf_serial *port)
+{
+	return port->fcr & UART_FCR_ENABLE_FIFO ? sizeof(port->rx) : 1;
+}
+
+/* How many of them make it interrupt at once, and not after a time of silence. */
+static unsigned int trigger(const struct bf_serial *port)
+{
+	static const unsigned int levels[] = { 1, 4, 8, 14 };
+
+	return port->fcr & UART_FCR_ENABLE_FIFO ? levels[port->fcr >> 6] : 1;
+}
+
+/* The silence is not waited for: a byte that could follow at once is there already. */
 static uint8_t interrupt_id(const struct bf_serial *port)
 {
+	if (port->ier & UART_IER_RLSI && port->overrun)
+		return UART_IIR_RLSI;
 	if (port->ier & UART_IER_RDI && port->rx_len)
-		return UART_IIR_RDI;
+		return port->rx_len < trigger(port) ? UART_IIR_RX_TIMEOUT : UART_IIR_RDI;
 	if (port->ier & UART_IER_THRI && port->thr_empty_pending)
 		return UART_IIR_THRI;
 	return UART_IIR_NO_INT;
@@ -33,10 +59,41 @@ static void update_line(struct bf_serial *port)
 	port->level = level;
 }
 
+/* A byte too many: the FIFO keeps the older ones, a single register the newer one. */
 static void receive(struct bf_serial *port, uint8_t byte)
 {
-	if (port->rx_len < sizeof(port->rx))
-		port->rx[port->rx_len++] = byte;
+	if (port->rx_len == capacity(port)) {
+		port->overrun = true;
+		if (capacity(port) > 1)
+			return;
+		port->rx_len = 0;
+	}
+	port->rx[port->rx_len++] = byte;
+}
+
+/* Does the guest want what the other end has to say? */
+static bool listens(const struct bf_serial *port)
+{
+	if (port->mcr & UART_MCR_LOOP)
+		return false;
+	return port->uses_rts ? port->mcr & UART_MCR_RTS : port->ier & UART_IER_RDI;
+}
+
+static void ask_for_more(struct bf_serial *port)
+{
+	if (port->rx_len == 0 && listens(port))
+		bf_console_wanted(port->vm);
+}
+
+unsigned int bf_serial_input(struct bf_serial *port, const uint8_t *data,
+			     unsigned int len)
+{
+	unsigned int n = 0;
+
+	while (listens(port) && n < len && port->rx_len < capacity(port))
+		receive(port, data[n++]);
+	update_line(port);
+	return n;
 }
 
 static uint8_t take(struct bf_serial *port)
@@ -45,14 +102,24 @@ static uint8_t take(struct bf_serial *port)
 
 	if (port->rx_len)
 		memmove(port->rx, port->rx + 1, --port->rx_len);
+	ask_for_more(port);
 	return byte;
 }
 
-static uint8_t line_status(const struct bf_serial *port)
+static bool can_transmit(const struct bf_serial *port)
+{
+	return port->mcr & UART_MCR_LOOP || bf_console_ready(port->vm);
+}
+
+/* To read it is to have seen the overrun. */
+static uint8_t line_status(struct bf_serial *port)
 {
 	uint8_t val = port->rx_len ? UART_LSR_DR : 0;
 
-	if (bf_console_ready(port->vm))
+	if (port->overrun)
+		val |= UART_LSR_OE;
+	port->overrun = false;
+	if (can_transmit(port))
 		val |= UART_LSR_THRE | UART_LSR_TEMT;
 	return val;
 }
@@ -116,7 +183,7 @@ static void transmit(struct bf_serial *port, uint8_t byte)
 		receive(port, byte);
 	else
 		bf_console_put(port->vm, byte);
-	port->thr_empty_pending = bf_console_ready(port->vm);
+	port->thr_empty_pending = can_transmit(port);
 }
 
 void bf_serial_console_drained(struct bf_serial *port)
@@ -129,8 +196,25 @@ static void write_ier(struct bf_serial *port, uint8_t val)
 {
 	/* switched on with an empty transmitter, the interrupt comes at once */
 	if (val & UART_IER_THRI && !(port->ier & UART_IER_THRI))
-		port->thr_empty_pending = bf_console_ready(port->vm);
+		port->thr_empty_pending = can_transmit(port);
 	port->ier = val & 0x0f;
+	ask_for_more(port);
+}
+
+/* The other bits count only beside the one that switches the FIFO on (8.4.7). */
+static void write_fcr(struct bf_serial *port, uint8_t val)
+{
+	if ((val ^ port->fcr) & UART_FCR_ENABLE_FIFO || val & UART_FCR_CLEAR_RCVR)
+		port->rx_len = 0;
+	port->fcr = val & UART_FCR_ENABLE_FIFO ? val : 0;
+	ask_for_more(port);
+}
+
+static void write_mcr(struct bf_serial *port, uint8_t val)
+{
+	port->mcr = val & 0x1f;
+	port->uses_rts |= port->mcr & UART_MCR_RTS;
+	ask_for_more(port);
 }
 
 void bf_serial_write(struct bf_serial *port, unsigned int reg, uint8_t val)
@@ -151,15 +235,13 @@ void bf_serial_write(struct bf_serial *port, unsigned int reg, uint8_t val)
 			write_ier(port, val);
 		break;
 	case UART_FCR:
-		port->fcr = val;
-		if (val & UART_FCR_CLEAR_RCVR)
-			port->rx_len = 0;
+		write_fcr(port, val);
 		break;
 	case UART_LCR:
 		port->lcr = val;
 		break;
 	case UART_MCR:
-		port->mcr = val & 0x1f;
+		write_mcr(port, val);
 		break;
 	case UART_SCR:
 		port->scr = val;

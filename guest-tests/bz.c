@@ -70,6 +70,13 @@ static void ram_is_told(void)
 		      "they come to the VM's RAM");
 }
 
+static void acpi_tables_are_told(void)
+{
+	const char *rsdp = (const char *)param(BOOT_ACPI_RSDP, 8);
+
+	check(rsdp && memcmp(rsdp, "RSD PTR ", 8) == 0, "there are ACPI tables");
+}
+
 static void initrd_is_right(void)
 {
 	uint64_t at = param_64(BOOT_RAMDISK, BOOT_RAMDISK_HIGH);
@@ -94,6 +101,7 @@ void guest_main(void)
 	header_is_ours();
 	command_line_is_whole();
 	ram_is_told();
+	acpi_tables_are_told();
 	initrd_is_right();
 	check_end();
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* guest-tests/crowd_regs.h - what guest-tests/crowd.c and bench/crowd.c tell each other,
+/* guest-tests/crowd_regs.h - what guests and bench/crowd.c tell each other,
  * in two words of the shared memory
  */
 #ifndef CROWD_REGS_H

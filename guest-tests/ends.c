@@ -1,10 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /* guest-tests/ends.c - a guest that ends in the way it is told to
  *
- * options: how=s5|acpi-reset|i8042|triple|debug-exit|exception|hang, status=N
+ * options: how=s5|acpi-reset|i8042|firmware|triple|debug-exit|exception|hang, status=N
  * (debug-exit)
  */
 #include "guest-tests/guest.h"
+#include "guest-tests/lib/x86_64.h"
+
+#define TRAMPOLINE  0x8000
+#define SIPI_TO_ALL 0xc4600
+#define INIT_TO_ALL 0xc4500
+
+/* Another vCPU, which is in real mode, goes where a PC's firmware starts. */
+static void end_by_firmware(void)
+{
+	static const uint8_t jump[] = { 0xea, 0xf0, 0xff, 0x00, 0xf0 }; /* f000:fff0 */
+
+	memcpy((void *)TRAMPOLINE, jump, sizeof(jump));
+	*apic_reg(APIC_ICR_LOW) = INIT_TO_ALL;
+	sleep_us(1000);
+	*apic_reg(APIC_ICR_LOW) = SIPI_TO_ALL | TRAMPOLINE >> 12;
+}
 
 void guest_main(void)
 {
@@ -15,6 +31,8 @@ void guest_main(void)
 		end_by_acpi_reset();
 	else if (arg_is("how", "i8042"))
 		end_by_i8042_reset();
+	else if (arg_is("how", "firmware"))
+		end_by_firmware();
 	else if (arg_is("how", "triple"))
 		end_by_triple_fault();
 	else if (arg_is("how", "debug-exit"))

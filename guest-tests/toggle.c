@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* guest-tests/toggle.c - test: MSI-X goes off and on while a crowd of peers joins
  *
- * For a link that bench/crowd --late serves.
+ * For a link that tests/cli/crowd.c serves.
  */
 #include "guest-tests/crowd_regs.h"
 #include "guest-tests/guest.h"

@@ -8,6 +8,8 @@
  *	belfry_links_create  -> belfry_links_join       (only for `link` devices)
  *	belfry_links_start
  *	belfry_vm_create     -> belfry_vm_start -> belfry_vm_wait -> belfry_vm_destroy
+ *	                        (between create and start: belfry_vm_set_events,
+ *	                        belfry_vm_own_loop, belfry_vm_add_doorbell)
  *	belfry_links_destroy, belfry_config_destroy
  *
  * Errors. A call that can fail returns 0 (or a useful number above 0) or a negative
@@ -21,10 +23,22 @@
  * Threads. Handles of different VMs are independent. The calls on one handle may come
  * from any thread, one at a time, except where a comment says otherwise. The library
  * keeps no mutable global state, installs no signal handler, never prints and never
- * ends the process. It runs one thread per vCPU, one more for a VM that joins a link or
- * a server, and one for links that it hosts, all with every signal blocked. It sends
- * SIGURG to its own vCPU threads, and to no other; they also take one that somebody sends
- * to the process while every other thread blocks it.
+ * ends the process. It runs one thread per vCPU, one more for a VM that has something to
+ * wait for (a link, a server, console input, events; none after belfry_vm_own_loop()),
+ * and one for links that it hosts, all with every signal blocked. It sends SIGURG to its
+ * own vCPU threads, and to no other; they also take one that somebody sends to the
+ * process while every other thread blocks it. No call raises SIGPIPE.
+ *
+ * Forking. What is made here belongs to the process that made it: a child of fork(2) may
+ * exec, end, or make handles of its own, but must not use those of its parent, nor
+ * destroy them. Two exceptions, because nothing of them runs: a struct belfry_config, and
+ * a struct belfry_links before its start.
+ *
+ * Versions. A struct that begins with its size may grow at its end: a program sets size
+ * to the sizeof that it was compiled with, and the library fills no more than that, with
+ * zeros where it knows less. A program may so be older or newer than its library.
+ *
+ * Everything here is there since 0.1, unless a comment names another version.
  */
 #ifndef BELFRY_H
 #define BELFRY_H
@@ -142,6 +156,16 @@ BELFRY_API int belfry_config_set_fd(struct belfry_config *cfg, const char *path,
 BELFRY_API int belfry_config_has(struct belfry_config *cfg, const char *path);
 
 /**
+ * belfry_config_get - the value of a key, as text that belfry_config_set() takes
+ * @out: set to the value, or the key's default (returns: free())
+ *
+ * Return: 0; -ENOENT when there is none, or a descriptor only; -EINVAL for an unknown
+ * key; -ENOMEM.
+ */
+BELFRY_API int belfry_config_get(struct belfry_config *cfg, const char *path, char **out,
+				 struct belfry_error *err);
+
+/**
  * belfry_config_remove - take one VM or link out, with the descriptors it holds
  * @path: "vms.NAME" or "links.NAME"
  *
@@ -156,10 +180,27 @@ BELFRY_API int belfry_config_remove(struct belfry_config *cfg, const char *path,
  * Missing keys, links that nobody declares, devices with two sources of memory. It does
  * not touch the host: files, sockets and /dev/kvm are looked at by belfry_vm_create().
  *
- * Return: 0; -EINVAL with the first mistake.
+ * Return: 0; -EINVAL with the first mistake: belfry_config_set_mistakes() shows all.
  */
 BELFRY_API int belfry_config_validate(const struct belfry_config *cfg,
 				      struct belfry_error *err);
+
+/* Called with one mistake of a configuration, code -EINVAL. It must not change it. */
+typedef void belfry_mistake_fn(void *user, const struct belfry_error *mistake);
+
+/**
+ * belfry_config_set_mistakes - hear of every mistake, not of the first alone
+ * @fn:   called for each; NULL for the default: the first ends the call
+ * @user: handed to @fn
+ *
+ * With @fn, belfry_config_load_file(), belfry_config_load_string() and
+ * belfry_config_validate() go on behind a mistake, unless it is one of syntax. They still
+ * fail, with the first one. What makes sense of a text is then in the configuration, so
+ * that belfry_config_validate() can show what else is wrong with it; a VM must not be
+ * made from it.
+ */
+BELFRY_API void belfry_config_set_mistakes(struct belfry_config *cfg,
+					   belfry_mistake_fn *fn, void *user);
 
 /**
  * belfry_config_vm_name - the name of a VM
@@ -169,6 +210,15 @@ BELFRY_API int belfry_config_validate(const struct belfry_config *cfg,
  */
 BELFRY_API const char *belfry_config_vm_name(const struct belfry_config *cfg,
 					     size_t index);
+
+/**
+ * belfry_config_server_name - the name of a server (belfry-server.h)
+ * @index: 0 for the first in the file
+ *
+ * Return: the name, owned by @cfg until it changes; NULL when there are not so many.
+ */
+BELFRY_API const char *belfry_config_server_name(const struct belfry_config *cfg,
+						 size_t index);
 
 /**
  * belfry_config_text - the whole configuration as YAML, defaults filled in
@@ -284,16 +334,93 @@ struct belfry_result {
  * -EBUSY: two devices name the same memory;
  * -ENOSPC: the devices' BARs do not fit into the address space;
  * -ENXIO: the console is a FIFO that nobody reads;
+ * -EEXIST: at the path of console_pty there is something that is no symbolic link;
  * -ENOEXEC: the kernel is in no format belfry starts;
  * -EACCES: a file it names may not be opened;
  * -ENODEV or -EPERM: /dev/kvm is missing or not permitted;
- * -EOPNOTSUPP: KVM lacks something belfry needs;
+ * -EOPNOTSUPP: KVM lacks something belfry needs, or the host has no such huge pages free;
  * -ENOSYS or -EPERM: the host does not offer io_uring;
  * -ECONNREFUSED, -ETIMEDOUT, -EPROTO: an ivshmem server is absent, silent or wrong;
  * -ENOMEM, -EMFILE and the like: the host ran out of something.
  */
 BELFRY_API int belfry_vm_create(const struct belfry_config *cfg, const char *name,
 				struct belfry_vm **out, struct belfry_error *err);
+
+/* --- events --- */
+
+/* What happens to a VM. */
+enum belfry_event_type {
+	BELFRY_EVENT_STARTED = 1, /* its vCPUs run */
+	BELFRY_EVENT_STOPPED,     /* @result: why */
+	BELFRY_EVENT_RESET,       /* its guest has been started again */
+	BELFRY_EVENT_PANICKED,    /* its guest says that it has panicked; it still runs */
+	BELFRY_EVENT_PEER_JOINED, /* @device, @peer: its vectors come after this */
+	BELFRY_EVENT_PEER_LEFT,   /* @device, @peer */
+	BELFRY_EVENT_SERVER_LOST, /* @device, @why; known peers stay */
+	BELFRY_EVENT_SERVER_BACK, /* @device; who is on the link has been told before */
+	BELFRY_EVENT_SERVER_CHANGED, /* instead of BACK: another link answers there */
+};
+
+/* Valid for the length of the callback. What an event does not name is 0 or NULL. */
+struct belfry_event {
+	size_t size; /* set by the library to what it knows of this struct */
+	enum belfry_event_type type;
+	uint32_t device; /* the index in the VM's `devices` */
+	uint32_t peer;   /* its ID */
+	const struct belfry_result *result;
+	const struct belfry_error *why;
+};
+
+/*
+ * Called for one event at a time, by the VM's event thread, or within
+ * belfry_vm_process(), with no lock held. It may make any call but belfry_vm_process()
+ * and belfry_vm_destroy(); while it runs, the VM's link waits.
+ */
+typedef void belfry_event_fn(void *user, struct belfry_vm *vm,
+			     const struct belfry_event *event);
+
+/**
+ * belfry_vm_set_events - be told what happens to a VM
+ * @fn:   called from the start on, until belfry_vm_destroy() returns; NULL for nobody
+ * @user: handed to @fn; must outlive @vm
+ *
+ * Before belfry_vm_start() only. Peers that are on the link by then are not told of:
+ * belfry_vm_peers() is how to find them. A guest that resets or panics faster than @fn
+ * returns is told of less often than it does; nothing else is lost.
+ *
+ * Return: 0; -EINVAL for NULL, or after the start; -ENOSYS or -EPERM when the host does
+ * not offer io_uring; -ENOMEM; -EMFILE.
+ */
+BELFRY_API int belfry_vm_set_events(struct belfry_vm *vm, belfry_event_fn *fn, void *user,
+				    struct belfry_error *err);
+
+/**
+ * belfry_vm_own_loop - let the caller wait for what the VM waits for
+ *
+ * The VM then has no event thread. Instead, the caller calls belfry_vm_process() whenever
+ * belfry_vm_fd() polls readable (POLLIN), in an event loop of any kind: poll(2), epoll,
+ * an io_uring, GLib. vCPUs keep threads of their own, and doorbells need no one.
+ *
+ * Before belfry_vm_start() only.
+ *
+ * Return: 0; -EINVAL for NULL, or after the start; -ENOSYS or -EPERM when the host does
+ * not offer io_uring; -ENOMEM; -EMFILE.
+ */
+BELFRY_API int belfry_vm_own_loop(struct belfry_vm *vm, struct belfry_error *err);
+
+/**
+ * belfry_vm_process - handle what has happened, and call the event callback
+ *
+ * Never waits. What it leaves undone, when very much has happened at once, keeps
+ * belfry_vm_fd() readable. From any thread, best always from the same one.
+ *
+ * Return: 0; -EINVAL for NULL, or without belfry_vm_own_loop(); -EBUSY from within a
+ * callback, or while another thread is in it; another negative errno when the kernel does
+ * not let io_uring go on.
+ */
+BELFRY_API int belfry_vm_process(struct belfry_vm *vm, struct belfry_error *err);
+
+/* --- life --- */
 
 /**
  * belfry_vm_start - let the vCPUs run
@@ -319,7 +446,11 @@ BELFRY_API int belfry_vm_wait(struct belfry_vm *vm, uint64_t timeout_ns,
 /**
  * belfry_vm_fd - a descriptor that polls readable once the VM has stopped
  *
- * Return: the descriptor, owned by @vm; only poll it.
+ * After belfry_vm_own_loop() it is another one, which polls readable when
+ * belfry_vm_process() has something to do as well. Waiting for that one may end with
+ * EINTR although no signal has come. Any thread.
+ *
+ * Return: the descriptor, owned by @vm; only poll it. -EINVAL for NULL.
  */
 BELFRY_API int belfry_vm_fd(const struct belfry_vm *vm);
 
@@ -331,10 +462,74 @@ BELFRY_API int belfry_vm_fd(const struct belfry_vm *vm);
  */
 BELFRY_API void belfry_vm_stop(struct belfry_vm *vm);
 
+/**
+ * belfry_vm_power_button - ask the guest to power off
+ *
+ * As if somebody had pressed the power button of a PC for a moment. A guest that listens
+ * powers off in its own time (BELFRY_STOP_POWEROFF); one that does not runs on, and while
+ * it starts or resets nobody listens. Any thread.
+ *
+ * Return: 0; 1 when the guest does not listen (it has the button's interrupt masked);
+ * -EINVAL when the VM has not started or has stopped.
+ */
+BELFRY_API int belfry_vm_power_button(struct belfry_vm *vm, struct belfry_error *err);
+
+/**
+ * belfry_vm_pause - hold the vCPUs
+ *
+ * When it returns, no vCPU runs the guest, nor works for it, until belfry_vm_resume().
+ * Interrupts, and what comes from a link or the console, wait. The clocks go on: a guest
+ * that knows kvmclock is told that it was held. Pausing twice is as good as once. A VM
+ * that is paused can be stopped, reset (it stays paused) and destroyed. Any thread.
+ *
+ * Return: 0; -EINVAL for NULL, or when the VM has not started or has stopped.
+ */
+BELFRY_API int belfry_vm_pause(struct belfry_vm *vm, struct belfry_error *err);
+
+/**
+ * belfry_vm_resume - let the vCPUs go on
+ *
+ * Does nothing to a VM that is not paused. Any thread.
+ *
+ * Return: 0; -EINVAL for NULL, or when the VM has not started or has stopped.
+ */
+BELFRY_API int belfry_vm_resume(struct belfry_vm *vm, struct belfry_error *err);
+
+/**
+ * belfry_vm_reset - power the VM off and on again, at once and without asking the guest
+ *
+ * Whatever `on_reset` says. The guest starts from its kernel with cleared memory; devices
+ * keep their place on the link. Returns before it has been started again, which
+ * BELFRY_EVENT_RESET tells. Any thread.
+ *
+ * Return: 0; -EINVAL for NULL, or when the VM has not started, has stopped or is about
+ * to.
+ */
+BELFRY_API int belfry_vm_reset(struct belfry_vm *vm, struct belfry_error *err);
+
+enum belfry_state {
+	BELFRY_STATE_CREATED = 1,
+	BELFRY_STATE_RUNNING,
+	BELFRY_STATE_PAUSED,
+	BELFRY_STATE_STOPPED,
+};
+
+/**
+ * belfry_vm_state - where in its life the VM is
+ *
+ * Any thread.
+ *
+ * Return: an enum belfry_state; -EINVAL for NULL.
+ */
+BELFRY_API int belfry_vm_state(struct belfry_vm *vm);
+
+/* --- statistics --- */
+
 struct belfry_stats {
 	size_t size;             /* set by the caller to sizeof(struct belfry_stats) */
 	uint64_t exits;          /* KVM_RUN returned to user space */
 	uint64_t doorbell_exits; /* ... because of a doorbell no ioeventfd took */
+	uint64_t resets;         /* how often the guest has been started again */
 };
 
 /**
@@ -356,8 +551,12 @@ struct belfry_ivshmem_stats {
 	uint64_t waiting_events; /* vectors that had been rung while they were masked */
 	uint64_t servers_lost;
 	uint64_t reconnects;
-	uint32_t peers; /* on the link now, this one included */
-	uint32_t id;    /* this one's: IVPosition */
+	uint32_t peers;        /* on the link now, this one included */
+	uint32_t id;           /* this one's: IVPosition */
+	uint64_t tries;        /* to reach a lost server again */
+	uint64_t bad_messages; /* of the server: made no sense and were skipped */
+	uint32_t unheld;       /* peers' vectors that there was no descriptor left for */
+	uint32_t reserved;
 };
 
 /**
@@ -373,6 +572,7 @@ BELFRY_API int belfry_vm_ivshmem_stats(struct belfry_vm *vm, unsigned int index,
 				       struct belfry_ivshmem_stats *stats);
 
 struct belfry_peer_stats {
+	size_t size; /* in the first: set by the caller, and the distance of all */
 	uint32_t id;
 	uint32_t vectors;
 	uint64_t slow_rings; /* rung by user space */
@@ -381,20 +581,69 @@ struct belfry_peer_stats {
 /**
  * belfry_vm_peers - who is on the link of an ivshmem device, this one included
  * @index: which device: 0 for the first of the VM's `devices`
- * @peers: filled with at most @max entries, by rising ID; may be NULL when @max is 0
+ * @peers: an array, filled with at most @max entries, by rising ID; @peers[0].size is
+ *         set by the caller; may be NULL when @max is 0
  *
  * Any thread.
  *
  * Return: how many peers there are, which may be more than @max; -ENOENT when there is no
- * such device; -EINVAL for a NULL @peers.
+ * such device; -EINVAL for a NULL @peers, or when @peers->size is too small.
  */
 BELFRY_API int belfry_vm_peers(struct belfry_vm *vm, unsigned int index,
 			       struct belfry_peer_stats *peers, unsigned int max);
 
+/* --- links without a server --- */
+
+/*
+ * A device with `by_hand: true` has its memory from `file` or `shm` (by descriptor, if
+ *the embedder likes), and its doorbells from whoever calls belfry_vm_add_doorbell():
+ *plain eventfds. Two VMs that share memory and ring each other need no more than
+ *
+ *	an eventfd for each, which both are given as that VM's doorbell
+ *
+ * and a host program is a peer, too: it writes to one eventfd and reads another.
+ */
+
+/**
+ * belfry_vm_add_doorbell - give a device one more doorbell
+ * @index:   which device: 0 for the first of the VM's `devices`
+ * @peer:    whose doorbell it is, 0 to 65535: that of another, which the guest can ring;
+ *           or the device's own `id`: the eventfd then interrupts the guest
+ * @vector:  which of that peer's vectors, below the device's `vectors`
+ * @eventfd: what is written to, or read; duplicated, so the caller keeps its own
+ *
+ * Before the start or later, from any thread. Events that wait in the eventfd of an own
+ * vector interrupt the guest once it can be. One eventfd can be the own vector of one
+ * device only: KVM has it at a single place.
+ *
+ * Return: 0; -ENOENT when there is no such device; -EEXIST when that doorbell is there;
+ * -EINVAL for NULL, a device without `by_hand`, a number out of bounds, or a descriptor
+ * that is no eventfd; -EBADF; -EMFILE; -ENOMEM.
+ */
+BELFRY_API int belfry_vm_add_doorbell(struct belfry_vm *vm, unsigned int index,
+				      uint32_t peer, uint32_t vector, int eventfd,
+				      struct belfry_error *err);
+
+/**
+ * belfry_vm_remove_peer - take all doorbells of a peer away again
+ * @index: which device: 0 for the first of the VM's `devices`
+ * @peer:  whose doorbells; the device's own `id`: nothing interrupts the guest any more
+ *
+ * Any thread.
+ *
+ * Return: 0; -ENOENT when there is no such device or peer; -EINVAL for NULL, or a device
+ * without `by_hand`.
+ */
+BELFRY_API int belfry_vm_remove_peer(struct belfry_vm *vm, unsigned int index,
+				     uint32_t peer, struct belfry_error *err);
+
+/* --- the end --- */
+
 /**
  * belfry_vm_destroy - stop the VM if it runs, and free everything; NULL is fine
  *
- * No other call on @vm may be under way.
+ * No other call on @vm may be under way, and none of its callbacks: not from within one.
+ * Links, configuration and VMs may be destroyed in any order.
  */
 BELFRY_API void belfry_vm_destroy(struct belfry_vm *vm);
 

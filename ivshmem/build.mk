@@ -1,11 +1,20 @@
 # ivshmem: how peers meet
+lib-y += ivshmem/carrier.o
+lib-y += ivshmem/control.o
 lib-y += ivshmem/dial.o
-lib-y += ivshmem/ids.o
 lib-y += ivshmem/late.o
 lib-y += ivshmem/listen.o
+lib-y += ivshmem/lockfile.o
 lib-y += ivshmem/member.o
-lib-y += ivshmem/outbox.o
+lib-y += ivshmem/memory.o
 lib-y += ivshmem/peer.o
+lib-y += ivshmem/peer_api.o
+lib-y += ivshmem/policy.o
+lib-y += ivshmem/roster.o
 lib-y += ivshmem/server.o
+lib-y += ivshmem/server_conf.o
+lib-y += ivshmem/service.o
+lib-y += ivshmem/shared.o
+lib-y += ivshmem/status.o
 lib-y += ivshmem/table.o
 lib-y += ivshmem/wire.o

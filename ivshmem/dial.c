@@ -16,8 +16,6 @@
 #include "ivshmem/dial.h"
 #include "ivshmem/ivshmem.h"
 
-#define CONNECT_S 5 /* that bf_peer_connect() waits */
-
 static int set_path(struct sockaddr_un *server, const char *path,
 		    struct belfry_error *err)
 {
@@ -32,10 +30,23 @@ static int set_path(struct sockaddr_un *server, const char *path,
 	return 0;
 }
 
-/* @type: SOCK_NONBLOCK or 0. Return: the socket (returns); a negative errno. */
-static int dial(const struct sockaddr_un *server, int type, struct belfry_error *err)
+/* A time limit of 0 is none to the kernel: the shortest it knows takes its place. */
+static struct timeval time_limit(uint64_t ns)
 {
-	const struct timeval limit = { .tv_sec = CONNECT_S };
+	const uint64_t us = ns / 1000;
+
+	return (struct timeval){ .tv_sec = us / 1000000,
+				 .tv_usec = us ? us % 1000000 : 1 };
+}
+
+/*
+ * @type: SOCK_NONBLOCK, or 0: then it takes @timeout_ns at most.
+ * Return: the socket (returns); a negative errno.
+ */
+static int dial(const struct sockaddr_un *server, int type, uint64_t timeout_ns,
+		struct belfry_error *err)
+{
+	const struct timeval limit = time_limit(timeout_ns);
 	const char *path = server->sun_path;
 	BF_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | type, 0);
 
@@ -58,12 +69,18 @@ static int dial(const struct sockaddr_un *server, int type, struct belfry_error 
 	}
 }
 
-int bf_peer_connect(const char *path, struct belfry_error *err)
+int bf_peer_connect_within(const char *path, uint64_t timeout_ns,
+			   struct belfry_error *err)
 {
 	struct sockaddr_un server;
 	int r = set_path(&server, path, err);
 
-	return r < 0 ? r : dial(&server, 0, err);
+	return r < 0 ? r : dial(&server, 0, timeout_ns, err);
+}
+
+int bf_peer_connect(const char *path, struct belfry_error *err)
+{
+	return bf_peer_connect_within(path, BF_PEER_TIMEOUT_NS, err);
 }
 
 static void pause_over(struct bf_op *op, int res)
@@ -75,7 +92,7 @@ static void pause_over(struct bf_op *op, int res)
 	if (res == -ECANCELED)
 		return;
 	d->tries++;
-	sock = dial(&d->server, SOCK_NONBLOCK, &why);
+	sock = dial(&d->server, SOCK_NONBLOCK, BF_PEER_TIMEOUT_NS, &why);
 	if (sock >= 0) {
 		d->connected(d, sock);
 		return;

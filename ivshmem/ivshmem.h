@@ -8,6 +8,7 @@
 #ifndef BF_IVSHMEM_H
 #define BF_IVSHMEM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -22,8 +23,11 @@ struct bf_server;
 
 /* --- peer: our membership of a link --- */
 
-/* All required; called by whoever runs the loop. They must not destroy the peer. */
+/* All but joined are required; called by whoever runs the loop. They must not destroy the
+ * peer. */
 struct bf_peer_ops {
+	/* Peer @id, not us, has joined. Its vectors come after this. May be NULL. */
+	void (*joined)(void *owner, uint16_t id);
 	/*
 	 * Peer @id has one more vector, numbered @vector: ring it by writing to @fd, an
 	 * eventfd that the peer object owns until it calls left() for @id or is
@@ -58,12 +62,17 @@ struct bf_peer_ops {
 	void (*server_changed)(void *owner, const struct belfry_error *why);
 };
 
+#define BF_PEER_TIMEOUT_NS 5000000000ULL /* what people wait for a server */
+
 /*
- * Connect to the server listening at @path. Blocks for five seconds at most.
+ * Connect to the server listening at @path. Blocks for @timeout_ns at most, or, without
+ * one, for BF_PEER_TIMEOUT_NS.
  * Return: the socket (returns); -ECONNREFUSED when nobody listens;
  * -ETIMEDOUT when nobody accepts; -ENAMETOOLONG; another negative errno.
  */
 int bf_peer_connect(const char *path, struct belfry_error *err);
+int bf_peer_connect_within(const char *path, uint64_t timeout_ns,
+			   struct belfry_error *err);
 
 struct bf_peer_conf {
 	int sock; /* connected to the server (takes) */
@@ -73,7 +82,12 @@ struct bf_peer_conf {
 	 */
 	const char *path;
 	unsigned int own_vectors; /* that we want, at most BF_IVSHMEM_VECTORS_MAX */
-	uint64_t timeout_ns;      /* for ID and memory to come, each time */
+	/*
+	 * Want up to own_vectors of them, but do not expect so many: what a server has
+	 * given one of the others, it has for us. Alone, we wait until it is silent.
+	 */
+	bool as_others;
+	uint64_t timeout_ns; /* for ID and memory to come, each time */
 	const struct bf_peer_ops *ops;
 	void *owner;
 };
@@ -107,6 +121,13 @@ int bf_peer_memory(const struct bf_peer *peer);
  */
 int bf_peer_eventfd(const struct bf_peer *peer, uint16_t id, unsigned int vector);
 
+/*
+ * Who is there, ourselves too: the first ID from @id on, or -1; and how many vectors it
+ * has, be there descriptors for them or not. Whoever owns the loop.
+ */
+int bf_peer_next(const struct bf_peer *peer, unsigned int id);
+unsigned int bf_peer_vectors(const struct bf_peer *peer, uint16_t id);
+
 struct bf_peer_stats {
 	unsigned int peers;    /* that are there, without us */
 	unsigned int unheld;   /* vectors of theirs that we have no descriptor for */
@@ -120,6 +141,15 @@ void bf_peer_stats(const struct bf_peer *peer, struct bf_peer_stats *out);
 
 /* --- server --- */
 
+/*
+ * Memory for clients to share, sealed, so that nobody can take away what others use.
+ * @what starts messages; @hugepages: enum bf_hugepages.
+ * Return: a descriptor (returns); -EOPNOTSUPP when the host lacks huge pages; -ENOMEM or
+ * another negative errno.
+ */
+int bf_memory_create(const char *what, uint64_t size, unsigned int hugepages,
+		     struct belfry_error *err);
+
 struct bf_server_conf {
 	const char *name;     /* in log lines */
 	int memory;           /* what clients share (borrowed: must outlive the server) */
@@ -129,6 +159,7 @@ struct bf_server_conf {
 	 * was sent when it joined.
 	 */
 	unsigned int queue_max;
+	const int *state; /* a file that outlives the server, see roster.h; NULL: none */
 };
 
 /* @conf and @log are copied. Return: 0; -EINVAL; -ENOMEM. */

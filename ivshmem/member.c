@@ -31,6 +31,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <sys/stat.h>
 
 #include "base/own.h"
@@ -79,6 +80,7 @@ void bf_member_again(struct bf_member *m, rlim_t fd_limit)
 	m->state = BF_MEMBER_AT_VERSION;
 	m->settled = false;
 	m->again = true;
+	m->most = 0;
 }
 
 void bf_member_fini(struct bf_member *m)
@@ -93,9 +95,19 @@ static unsigned int count(const struct bf_member *m, uint16_t id)
 	return id == m->id && m->stale ? 0 : bf_table_count(&m->peers, id);
 }
 
+/* How many vectors of ours are to come; UINT_MAX when nobody can tell yet. */
+static unsigned int expected(const struct bf_member *m)
+{
+	if (!m->as_others)
+		return m->own_vectors;
+	if (m->most == 0)
+		return UINT_MAX;
+	return m->most < m->own_vectors ? m->most : m->own_vectors;
+}
+
 bool bf_member_complete(const struct bf_member *m)
 {
-	return m->state == BF_MEMBER_JOINED && count(m, m->id) >= m->own_vectors;
+	return m->state == BF_MEMBER_JOINED && count(m, m->id) >= expected(m);
 }
 
 const char *bf_member_awaits(const struct bf_member *m)
@@ -251,10 +263,11 @@ static bool is_eventfd(int fd)
 static bool fd_is_scarce(const struct bf_member *m, int fd)
 {
 	unsigned int have = count(m, m->id);
+	unsigned int want = expected(m);
 	rlim_t keep_free = m->fd_limit / FREE_LIMIT_PART;
 
-	if (have < m->own_vectors)
-		keep_free += m->own_vectors - have;
+	if (have < want && want <= m->own_vectors)
+		keep_free += want - have;
 	return fd + keep_free >= m->fd_limit;
 }
 
@@ -307,8 +320,15 @@ static int *add_vector(struct bf_member *m, uint16_t id, unsigned int n)
 		m->stale = false;
 	}
 	entry = bf_table_add(&m->peers, id);
-	if (entry && n == 0 && id != m->id)
+	if (!entry || id == m->id)
+		return entry;
+	if (n + 1 > m->most)
+		m->most = n + 1;
+	if (n == 0) {
 		m->known++;
+		if (m->ops->joined)
+			m->ops->joined(m->owner, id);
+	}
 	return entry;
 }
 
@@ -396,12 +416,12 @@ int bf_member_take(struct bf_member *m, const struct bf_wire_msg *msg,
 void bf_member_settle(struct bf_member *m)
 {
 	unsigned int have = count(m, m->id);
+	unsigned int want = expected(m);
 
 	m->settled = true;
-	if (have < m->own_vectors)
+	if (have < want && want <= m->own_vectors)
 		bf_log(m->log, BELFRY_LOG_WARNING,
-		       "server gives us %u of the %u vectors we want", have,
-		       m->own_vectors);
+		       "server gives us %u of the %u vectors we want", have, want);
 	if (m->unheld)
 		log_unheld(m);
 }

@@ -30,6 +30,8 @@ struct bf_member {
 	void *owner;
 	const struct bf_log *log;
 	unsigned int own_vectors; /* wanted */
+	bool as_others; /* or fewer: see struct bf_peer_conf; false until somebody sets it
+			 */
 	rlim_t fd_limit;
 
 	enum bf_member_state state;
@@ -39,6 +41,7 @@ struct bf_member {
 	uint16_t id;
 	int memory;
 	struct bf_table peers; /* ourselves, too */
+	unsigned int most;     /* vectors that this connection has given somebody else */
 
 	/* For bf_peer_stats(), which other threads may call. */
 	atomic_uint known;         /* peers, without us */
@@ -50,7 +53,8 @@ struct bf_member {
 };
 
 /*
- * @fd_limit: the soft RLIMIT_NOFILE. Of @ops, vector_added and left are called. @ops,
+ * @fd_limit: the soft RLIMIT_NOFILE. Of @ops, joined, vector_added and left are called.
+ * @ops,
  * @owner and @log must outlive @m.
  */
 void bf_member_init(struct bf_member *m, unsigned int own_vectors, rlim_t fd_limit,

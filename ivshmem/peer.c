@@ -106,6 +106,14 @@ static void tick(struct bf_peer *p)
 
 /* --- who comes and goes --- */
 
+static void joined(void *owner, uint16_t id)
+{
+	struct bf_peer *p = owner;
+
+	if (p->ops->joined)
+		p->ops->joined(p->owner, id);
+}
+
 static void vector_added(void *owner, uint16_t id, unsigned int vector, int fd)
 {
 	struct bf_peer *p = owner;
@@ -137,6 +145,7 @@ static void left(void *owner, uint16_t id)
 }
 
 static const struct bf_peer_ops member_ops = {
+	.joined = joined,
 	.vector_added = vector_added,
 	.left = left,
 };
@@ -344,6 +353,7 @@ int bf_peer_create(struct bf_peer **out, struct bf_loop *loop,
 	bf_wire_rx_init(&p->rx);
 	bf_member_init(&p->member, conf->own_vectors, fd_limit(), &member_ops, p,
 		       &p->log);
+	p->member.as_others = conf->as_others;
 	bf_late_init(&p->late, loop, conf->own_vectors);
 	bf_dialer_init(&p->dialer, loop, connected, &p->log);
 	r = conf->path ? bf_dialer_set_path(&p->dialer, conf->path, err) : 0;
@@ -387,6 +397,16 @@ int bf_peer_memory(const struct bf_peer *p)
 int bf_peer_eventfd(const struct bf_peer *p, uint16_t id, unsigned int vector)
 {
 	return bf_table_fd(&p->member.peers, id, vector);
+}
+
+int bf_peer_next(const struct bf_peer *p, unsigned int id)
+{
+	return bf_table_next(&p->member.peers, id);
+}
+
+unsigned int bf_peer_vectors(const struct bf_peer *p, uint16_t id)
+{
+	return bf_table_count(&p->member.peers, id);
 }
 
 void bf_peer_stats(const struct bf_peer *p, struct bf_peer_stats *out)

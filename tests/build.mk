@@ -1,13 +1,25 @@
 # tests: NAME-test-y lists what the test program NAME is linked with
 
 include tests/config.mk
-include $(wildcard tests/ivshmem.mk tests/devices.mk)
+include $(wildcard tests/bench.mk tests/ivshmem.mk tests/devices.mk)
 
 ifdef IS_x86_64
-tests-y += vm trouble
+tests-y += vm trouble life by_hand misuse process shortage
 endif
 vm-test-y = tests/guest/vm_test.o $(lib-y)
+life-test-y = tests/guest/life_test.o $(lib-y)
+by_hand-test-y = tests/guest/by_hand_test.o $(lib-y)
+misuse-test-y = tests/guest/misuse_test.o $(lib-y)
+process-test-y = tests/guest/process_test.o $(lib-y)
+shortage-test-y = tests/guest/shortage_test.o $(lib-y)
+# Allocations of the library fail when the test wants it.
+shortage-wrapped := malloc calloc realloc reallocarray strdup strndup asprintf mmap pthread_create
+$(O)/tests/shortage.t: private LDFLAGS += $(shortage-wrapped:%=-Wl,--wrap=%)
 trouble-test-y = tests/guest/trouble_test.o tests/peers/fake_server.o $(lib-y)
 
 programs-y += no_io_uring
 no_io_uring-prog-y := tests/cli/no_io_uring.o
+
+# a link whose crowd comes late, for server.t
+programs-y += crowd
+crowd-prog-y := tests/cli/crowd.o bench/crowd.o base/err.o

@@ -23,11 +23,18 @@ ivshmem_plain-test-y := tests/unit/ivshmem_plain_test.o $(ivshmem-objs)
 tests-y += serial
 serial-test-y := tests/unit/serial_test.o devices/serial.o $(fake-vm-objs)
 
+tests-y += ram
+ram-test-y := tests/unit/ram_test.o vmm/ram.o base/hugepages.o base/err.o base/number.o
+
 # --- the PC -----------------------------------------------------------------------------
 tests-$(IS_x86_64) += layout
 layout-test-y := tests/unit/layout_test.o arch/x86_64/arch.o base/err.o base/event.o base/number.o
 
-boot-objs := boot/boot.o boot/bzimage.o boot/pvh.o boot/x86.o $(fake-vm-objs)
+boot-objs := boot/acpi.o boot/boot.o boot/bzimage.o boot/dsdt.o boot/pvh.o boot/x86.o \
+	$(fake-vm-objs)
+
+tests-$(IS_x86_64) += acpi
+acpi-test-y := tests/unit/acpi_test.o boot/acpi.o boot/dsdt.o $(fake-vm-objs)
 
 tests-$(IS_x86_64) += boot_pvh
 boot_pvh-test-y := tests/unit/boot_pvh_test.o $(boot-objs)

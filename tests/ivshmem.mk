@@ -11,12 +11,13 @@ event-test-y := tests/unit/event_test.o base/event.o
 tests-y += wire
 wire-test-y := tests/unit/wire_test.o ivshmem/wire.o
 
-tests-y += outbox
-outbox-test-y := tests/unit/outbox_test.o ivshmem/outbox.o ivshmem/ids.o base/err.o base/event.o
+tests-y += roster
+roster-test-y := tests/unit/roster_test.o ivshmem/roster.o base/err.o
 
 ivshmem-peer-o := ivshmem/peer.o ivshmem/member.o ivshmem/table.o ivshmem/wire.o \
 	ivshmem/dial.o ivshmem/late.o base/loop.o base/err.o base/event.o base/log.o
-ivshmem-server-o := ivshmem/server.o ivshmem/listen.o ivshmem/outbox.o ivshmem/ids.o
+ivshmem-server-o := ivshmem/server.o ivshmem/listen.o ivshmem/roster.o ivshmem/policy.o \
+	ivshmem/carrier.o base/number.o base/text.o
 
 tests-y += handshake
 handshake-test-y := tests/peers/handshake_test.o tests/peers/fake_server.o \
@@ -29,6 +30,19 @@ peers-test-y := tests/peers/peers_test.o tests/peers/party.o $(ivshmem-peer-o) \
 tests-y += reconnect
 reconnect-test-y := tests/peers/reconnect_test.o tests/peers/fake_server.o \
 	tests/peers/party.o $(ivshmem-peer-o)
+
+ivshmem-api-o := ivshmem/peer_api.o ivshmem/shared.o base/number.o
+
+tests-y += peer_api
+peer_api-test-y := tests/peers/peer_api_test.o tests/peers/fake_server.o \
+	$(ivshmem-peer-o) $(ivshmem-api-o)
+
+tests-y += peer_server
+peer_server-test-y := tests/peers/peer_server_test.o $(ivshmem-peer-o) $(ivshmem-api-o) \
+	$(ivshmem-server-o) base/thread.o
+
+tests-y += peer_words
+peer_words-test-y := tests/unit/peer_words_test.o cli/peer_words.o
 
 tests-y += crowd
 crowd-test-y := tests/peers/crowd_test.o tests/peers/fake_server.o \
@@ -43,3 +57,6 @@ late-test-y := tests/peers/late_test.o ivshmem/late.o base/loop.o base/err.o bas
 # ivshmem-objs: see tests/devices.mk
 tests-y += device
 device-test-y = tests/peers/device_test.o $(ivshmem-objs)
+
+tests-y += service
+service-test-y = tests/peers/service_test.o $(lib-y)

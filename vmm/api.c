@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* vmm/api.c - the public calls on a VM */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/own.h"
 #include "devices/devices.h"
 #include "devices/pci.h"
 #include "vmm/machine.h"
@@ -12,6 +14,28 @@
 const char *belfry_version(void)
 {
 	return BELFRY_VERSION;
+}
+
+/*
+ * Give the caller what it knows of a struct: @out and @in begin with their sizes; @oldest
+ * is that of the first release.
+ */
+static int hand_out(void *out, const void *in, size_t oldest)
+{
+	const size_t size = *(size_t *)out;
+	const size_t today = *(const size_t *)in;
+
+	if (size < oldest)
+		return -EINVAL;
+	memset(out, 0, size);
+	memcpy(out, in, size < today ? size : today);
+	*(size_t *)out = size;
+	return 0;
+}
+
+static int does_not_run(struct belfry_vm *vm, struct belfry_error *err)
+{
+	return bf_err(err, EINVAL, "VM %s does not run", vm->log.who);
 }
 
 int belfry_vm_create(const struct belfry_config *cfg, const char *name,
@@ -37,6 +61,48 @@ int belfry_vm_start(struct belfry_vm *vm, struct belfry_error *err)
 	if (!vm)
 		return bf_err(err, EINVAL, "belfry_vm_start: NULL argument");
 	return bf_machine_start(vm, err);
+}
+
+/* What is set before the start stays as it is. */
+static int want_fresh(struct belfry_vm *vm, struct belfry_error *err)
+{
+	bool fresh;
+
+	pthread_mutex_lock(&vm->state_lock);
+	fresh = vm->state == BF_CREATED;
+	pthread_mutex_unlock(&vm->state_lock);
+	return fresh ? 0 : bf_err(err, EINVAL, "VM %s: started before", vm->log.who);
+}
+
+int belfry_vm_set_events(struct belfry_vm *vm, belfry_event_fn *fn, void *user,
+			 struct belfry_error *err)
+{
+	int e;
+
+	if (!vm)
+		return bf_err(err, EINVAL, "belfry_vm_set_events: NULL argument");
+	e = want_fresh(vm, err);
+	return e < 0 ? e : bf_events_set(vm, fn, user, err);
+}
+
+int belfry_vm_own_loop(struct belfry_vm *vm, struct belfry_error *err)
+{
+	int e;
+
+	if (!vm)
+		return bf_err(err, EINVAL, "belfry_vm_own_loop: NULL argument");
+	e = want_fresh(vm, err);
+	return e < 0 ? e : bf_events_own_loop(vm, err);
+}
+
+int belfry_vm_process(struct belfry_vm *vm, struct belfry_error *err)
+{
+	if (!vm)
+		return bf_err(err, EINVAL, "belfry_vm_process: NULL argument");
+	if (vm->events.loop_fd < 0)
+		return bf_err(err, EINVAL, "VM %s: without belfry_vm_own_loop()",
+			      vm->log.who);
+	return bf_events_process(vm, err);
 }
 
 /* The absolute CLOCK_MONOTONIC time @timeout_ns from now. */
@@ -66,10 +132,10 @@ int belfry_vm_wait(struct belfry_vm *vm, uint64_t timeout_ns,
 	else if (vm->state == BF_STOPPED)
 		e = 0;
 	if (e == 0 && result) {
-		size_t size = result->size;
+		struct belfry_result known = vm->result;
 
-		*result = vm->result;
-		result->size = size;
+		known.size = sizeof(known);
+		hand_out(result, &known, sizeof(known));
 	}
 	pthread_mutex_unlock(&vm->state_lock);
 	return -e;
@@ -77,7 +143,9 @@ int belfry_vm_wait(struct belfry_vm *vm, uint64_t timeout_ns,
 
 int belfry_vm_fd(const struct belfry_vm *vm)
 {
-	return vm ? vm->done_fd : -EINVAL;
+	if (!vm)
+		return -EINVAL;
+	return vm->events.loop_fd >= 0 ? vm->events.loop_fd : vm->done_fd;
 }
 
 void belfry_vm_stop(struct belfry_vm *vm)
@@ -86,20 +154,81 @@ void belfry_vm_stop(struct belfry_vm *vm)
 		bf_vm_end(vm, BELFRY_STOP_REQUESTED, 0, "stopped on request");
 }
 
-int belfry_vm_stats(struct belfry_vm *vm, struct belfry_stats *stats)
+int belfry_vm_power_button(struct belfry_vm *vm, struct belfry_error *err)
 {
-	size_t size;
+	bool runs, heard = false;
 
-	if (!vm || !stats || stats->size < sizeof(*stats))
+	if (!vm)
+		return bf_err(err, EINVAL, "belfry_vm_power_button: NULL argument");
+	bf_vm_lock(vm);
+	pthread_mutex_lock(&vm->state_lock);
+	runs = vm->state == BF_RUNNING && vm->platform; /* no reset has failed */
+	pthread_mutex_unlock(&vm->state_lock);
+	if (runs)
+		heard = bf_arch_power_button(vm->platform);
+	bf_vm_unlock(vm);
+	if (!runs)
+		return does_not_run(vm, err);
+	bf_log(&vm->log, BELFRY_LOG_INFO, "power button pressed%s",
+	       heard ? "" : "; the guest does not listen");
+	return heard ? 0 : 1;
+}
+
+int belfry_vm_pause(struct belfry_vm *vm, struct belfry_error *err)
+{
+	if (!vm)
+		return bf_err(err, EINVAL, "belfry_vm_pause: NULL argument");
+	return bf_vcpus_pause(vm) < 0 ? does_not_run(vm, err) : 0;
+}
+
+int belfry_vm_resume(struct belfry_vm *vm, struct belfry_error *err)
+{
+	if (!vm)
+		return bf_err(err, EINVAL, "belfry_vm_resume: NULL argument");
+	return bf_vcpus_resume(vm) < 0 ? does_not_run(vm, err) : 0;
+}
+
+int belfry_vm_reset(struct belfry_vm *vm, struct belfry_error *err)
+{
+	if (!vm)
+		return bf_err(err, EINVAL, "belfry_vm_reset: NULL argument");
+	return bf_vcpus_reset(vm) < 0 ? does_not_run(vm, err) : 0;
+}
+
+int belfry_vm_state(struct belfry_vm *vm)
+{
+	static const enum belfry_state states[] = {
+		[BF_CREATED] = BELFRY_STATE_CREATED,
+		[BF_RUNNING] = BELFRY_STATE_RUNNING,
+		[BF_STOPPED] = BELFRY_STATE_STOPPED,
+	};
+	enum belfry_state state;
+
+	if (!vm)
 		return -EINVAL;
-	size = stats->size;
-	*stats = (struct belfry_stats){ .size = size };
+	pthread_mutex_lock(&vm->state_lock);
+	state = states[vm->state];
+	if (state == BELFRY_STATE_RUNNING && atomic_load(&vm->pausing))
+		state = BELFRY_STATE_PAUSED;
+	pthread_mutex_unlock(&vm->state_lock);
+	return state;
+}
+
+int belfry_vm_stats(struct belfry_vm *vm, struct belfry_stats *out)
+{
+	struct belfry_stats stats = { .size = sizeof(stats) };
+
+	if (!vm || !out)
+		return -EINVAL;
 	for (unsigned int i = 0; i < vm->n_vcpus; i++)
-		stats->exits +=
+		stats.exits +=
 			atomic_load_explicit(&vm->vcpus[i].exits, memory_order_relaxed);
-	stats->doorbell_exits =
+	stats.doorbell_exits =
 		atomic_load_explicit(&vm->doorbell_exits, memory_order_relaxed);
-	return 0;
+	pthread_mutex_lock(&vm->state_lock);
+	stats.resets = vm->resets;
+	pthread_mutex_unlock(&vm->state_lock);
+	return hand_out(out, &stats, sizeof(stats));
 }
 
 /* The device behind @index of the VM's `devices`: slot 0 is the host bridge. */
@@ -109,36 +238,96 @@ static struct bf_pci_dev *device_at(struct belfry_vm *vm, unsigned int index)
 }
 
 int belfry_vm_ivshmem_stats(struct belfry_vm *vm, unsigned int index,
-			    struct belfry_ivshmem_stats *stats)
+			    struct belfry_ivshmem_stats *out)
 {
+	struct belfry_ivshmem_stats stats = { .size = sizeof(stats) };
 	struct bf_pci_dev *dev;
-	size_t size;
 	int e;
 
-	if (!vm || !stats || stats->size < sizeof(*stats))
+	if (!vm || !out)
 		return -EINVAL;
-	size = stats->size;
-	*stats = (struct belfry_ivshmem_stats){ .size = size };
 	bf_vm_lock(vm);
 	dev = device_at(vm, index);
-	e = dev ? bf_ivshmem_stats(dev, stats) : -ENOENT;
+	e = dev ? bf_ivshmem_stats(dev, &stats) : -ENOENT;
 	bf_vm_unlock(vm);
-	return e;
+	return e < 0 ? -ENOENT : hand_out(out, &stats, sizeof(stats));
+}
+
+static int no_device(struct belfry_vm *vm, unsigned int index, struct belfry_error *err)
+{
+	return bf_err(err, ENOENT, "VM %s has no device %u", vm->log.who, index);
+}
+
+/* The lock is held. */
+static int list_peers(struct bf_pci_dev *dev, struct belfry_peer_stats *out,
+		      unsigned int max)
+{
+	const size_t size = max ? out->size : 0;
+	struct belfry_peer_stats peer = { .size = sizeof(peer) };
+	int id = bf_ivshmem_peer(dev, 0, &peer);
+	unsigned int n = 0;
+
+	for (; id >= 0; id = bf_ivshmem_peer(dev, id + 1, &peer), n++) {
+		struct belfry_peer_stats *at = (void *)((char *)out + n * size);
+
+		if (n >= max)
+			continue;
+		at->size = size;
+		hand_out(at, &peer, sizeof(peer));
+	}
+	return id == -ENODEV ? -ENOENT : (int)n;
 }
 
 int belfry_vm_peers(struct belfry_vm *vm, unsigned int index,
-		    struct belfry_peer_stats *peers, unsigned int max)
+		    struct belfry_peer_stats *out, unsigned int max)
 {
 	struct bf_pci_dev *dev;
 	int n;
 
-	if (!vm || (!peers && max))
+	if (!vm || (max && (!out || out->size < sizeof(*out))))
 		return -EINVAL;
 	bf_vm_lock(vm);
 	dev = device_at(vm, index);
-	n = dev ? bf_ivshmem_peers(dev, peers, max) : -ENOENT;
+	n = dev ? list_peers(dev, out, max) : -ENOENT;
 	bf_vm_unlock(vm);
 	return n;
+}
+
+int belfry_vm_add_doorbell(struct belfry_vm *vm, unsigned int index, uint32_t peer,
+			   uint32_t vector, int eventfd, struct belfry_error *err)
+{
+	BF_CLOSE int fd = -1;
+	struct bf_pci_dev *dev;
+	int e;
+
+	if (!vm)
+		return bf_err(err, EINVAL, "belfry_vm_add_doorbell: NULL argument");
+	fd = fcntl(eventfd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return bf_err_sys(err, errno, "eventfd");
+	bf_vm_lock(vm);
+	dev = device_at(vm, index);
+	e = dev ? bf_ivshmem_add_doorbell(dev, peer, vector, fd, err)
+		: no_device(vm, index, err);
+	bf_vm_unlock(vm);
+	if (e == 0)
+		bf_take(&fd);
+	return e;
+}
+
+int belfry_vm_remove_peer(struct belfry_vm *vm, unsigned int index, uint32_t peer,
+			  struct belfry_error *err)
+{
+	struct bf_pci_dev *dev;
+	int e;
+
+	if (!vm)
+		return bf_err(err, EINVAL, "belfry_vm_remove_peer: NULL argument");
+	bf_vm_lock(vm);
+	dev = device_at(vm, index);
+	e = dev ? bf_ivshmem_remove_peer(dev, peer, err) : no_device(vm, index, err);
+	bf_vm_unlock(vm);
+	return e;
 }
 
 void belfry_vm_destroy(struct belfry_vm *vm)

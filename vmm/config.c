@@ -21,13 +21,6 @@
 #define LINK(field) offsetof(struct bf_link_conf, field)
 #define VM(field)   offsetof(struct bf_vm_conf, field)
 
-static const char *const hugepages_words[] = {
-	[BF_HUGEPAGES_NONE] = "none",
-	[BF_HUGEPAGES_2M] = "2M",
-	[BF_HUGEPAGES_1G] = "1G",
-	NULL,
-};
-
 /* clang-format off */
 const struct bf_key bf_link_keys[] = {
 	/* name             type       where                min   max          default */
@@ -37,7 +30,7 @@ const struct bf_key bf_link_keys[] = {
 	  "doorbells of each VM" },
 	{ "hugepages",      BF_CHOICE, LINK(hugepages),     0,    0,           "none",
 	  "pages of the memory, which the host must have set aside (hugetlbfs)",
-	  hugepages_words },
+	  bf_hugepages_words },
 	{ 0 },
 };
 
@@ -57,16 +50,27 @@ const struct bf_key bf_vm_keys[] = {
 	  "the kernel's command line" },
 	{ "memory",         BF_PAGES,  VM(memory),          MIB,  TIB,         "128M",
 	  "bytes of RAM, a multiple of 4k" },
+	{ "hugepages",      BF_CHOICE, VM(hugepages),       0,    0,           "none",
+	  "pages of the RAM, which the host must have set aside (hugetlbfs)",
+	  bf_hugepages_words },
+	{ "prefault",       BF_BOOL,   VM(prefault),        0,    0,           "false",
+	  "take all RAM from the host before the guest starts" },
 	{ "cpus",           BF_UINT,   VM(cpus),            1,    64,          "1",
 	  "virtual CPUs" },
 	{ "affinity",       BF_CPUS,   VM(affinity),        0,    CPU_LAST,    NULL,
 	  "host CPUs the virtual ones run on, in turn, such as 0,2-3" },
 	{ "on_reset",       BF_CHOICE, VM(on_reset),        0,    0,           "exit",
 	  "when the guest resets: end the VM, or start the guest again", on_reset_words },
+	{ "stop_timeout",   BF_UINT,   VM(stop_timeout),    0,    3600,        "10",
+	  "seconds the guest has to power off when belfry run is to stop; 0: none" },
 	{ "console",        BF_FILE,   VM(console),         1,    PATH_LAST,   NULL,
 	  "file that the serial port writes to; without it, belfry run takes stdout" },
 	{ "console_prefix", BF_STRING, VM(console_prefix),  0,    64,          NULL,
 	  "text in front of each line of the console" },
+	{ "console_input",  BF_FILE,   VM(console_input),   1,    PATH_LAST,   NULL,
+	  "file that the serial port receives from" },
+	{ "console_pty",    BF_STRING, VM(console_pty),     1,    PATH_LAST,   NULL,
+	  "symbolic link to make to a pseudo-terminal with the console" },
 	{ 0 },
 };
 /* clang-format on */
@@ -124,6 +128,41 @@ void bf_config_drop_link(struct belfry_config *cfg, unsigned int index)
 {
 	link_fini(&cfg->links[index]);
 	close_gap(cfg->links, cfg->n_links--, sizeof(*cfg->links), index);
+}
+
+static void server_fini(struct bf_service_conf *server)
+{
+	bf_schema_fini(bf_server_keys, server);
+	free(server->name);
+	free(server->where);
+}
+
+int bf_config_add_server(struct belfry_config *cfg, const char *name,
+			 struct belfry_error *err)
+{
+	struct bf_service_conf *servers;
+	BF_FREE char *copy = strdup(name);
+	int r;
+
+	if (cfg->n_servers == BF_CONFIG_SERVERS_MAX)
+		return bf_err(err, EINVAL, "servers.%s: at most %d servers", name,
+			      BF_CONFIG_SERVERS_MAX);
+	servers = grow(cfg->servers, cfg->n_servers, sizeof(*servers));
+	if (servers)
+		cfg->servers = servers;
+	if (!servers || !copy)
+		return bf_err(err, ENOMEM, "servers.%s: out of memory", name);
+	r = bf_schema_init(bf_server_keys, &servers[cfg->n_servers], err);
+	if (r < 0)
+		return r;
+	servers[cfg->n_servers++].name = bf_take_ptr(&copy);
+	return 0;
+}
+
+void bf_config_drop_server(struct belfry_config *cfg, unsigned int index)
+{
+	server_fini(&cfg->servers[index]);
+	close_gap(cfg->servers, cfg->n_servers--, sizeof(*cfg->servers), index);
 }
 
 static void device_fini(struct bf_device_conf *dev)
@@ -210,6 +249,16 @@ const struct bf_link_conf *bf_config_link(const struct belfry_config *cfg,
 	return NULL;
 }
 
+const struct bf_service_conf *bf_config_server(const struct belfry_config *cfg,
+					       const char *name)
+{
+	for (unsigned int i = 0; i < cfg->n_servers; i++) {
+		if (strcmp(cfg->servers[i].name, name) == 0)
+			return &cfg->servers[i];
+	}
+	return NULL;
+}
+
 const struct bf_vm_conf *bf_config_vm(const struct belfry_config *cfg, const char *name)
 {
 	for (unsigned int i = 0; i < cfg->n_vms; i++) {
@@ -240,9 +289,12 @@ void belfry_config_destroy(struct belfry_config *cfg)
 		return;
 	while (cfg->n_vms)
 		bf_config_drop_vm(cfg, cfg->n_vms - 1);
+	while (cfg->n_servers)
+		bf_config_drop_server(cfg, cfg->n_servers - 1);
 	while (cfg->n_links)
 		bf_config_drop_link(cfg, cfg->n_links - 1);
 	free(cfg->vms);
+	free(cfg->servers);
 	free(cfg->links);
 	free(cfg);
 }
@@ -324,9 +376,36 @@ int belfry_config_has(struct belfry_config *cfg, const char *path)
 	return r;
 }
 
+int belfry_config_get(struct belfry_config *cfg, const char *path, char **out,
+		      struct belfry_error *err)
+{
+	struct bf_size_text number;
+	struct bf_place place;
+	const char *text;
+	char *copy = NULL;
+	int r;
+
+	if (!cfg || !path || !out)
+		return bf_err(err, EINVAL, "belfry_config_get: NULL argument");
+	r = find_value(cfg, path, &place, err);
+	if (r < 0)
+		return r;
+	text = bf_schema_text(place.key, place.conf, &number);
+	if (text)
+		copy = strdup(text);
+	bf_config_unmake(cfg, &place);
+	if (!text)
+		return bf_err(err, ENOENT, "%s: has no value", path);
+	if (!copy)
+		return bf_err(err, ENOMEM, "%s: out of memory", path);
+	*out = copy;
+	return 0;
+}
+
 int belfry_config_remove(struct belfry_config *cfg, const char *path,
 			 struct belfry_error *err)
 {
+	const struct bf_service_conf *server;
 	const struct bf_link_conf *link;
 	const struct bf_vm_conf *vm;
 
@@ -346,7 +425,20 @@ int belfry_config_remove(struct belfry_config *cfg, const char *path,
 		bf_config_drop_link(cfg, link - cfg->links);
 		return 0;
 	}
-	return bf_err(err, EINVAL, "%s: expected vms.NAME or links.NAME", shown(path));
+	if (strncmp(path, "servers.", 8) == 0 && !strchr(path + 8, '.')) {
+		server = bf_config_server(cfg, path + 8);
+		if (!server)
+			return bf_err(err, ENOENT, "%s: no such server", path);
+		bf_config_drop_server(cfg, server - cfg->servers);
+		return 0;
+	}
+	return bf_err(err, EINVAL, "%s: expected vms.NAME, links.NAME or servers.NAME",
+		      shown(path));
+}
+
+const char *belfry_config_server_name(const struct belfry_config *cfg, size_t index)
+{
+	return cfg && index < cfg->n_servers ? cfg->servers[index].name : NULL;
 }
 
 const char *belfry_config_vm_name(const struct belfry_config *cfg, size_t index)

@@ -2,6 +2,8 @@
 /* vmm/config_check.c - what no single key of a configuration can show */
 #include <errno.h>
 
+#include "base/hugepages.h"
+#include "base/number.h"
 #include "base/own.h"
 #include "base/text.h"
 #include "devices/devices.h"
@@ -100,27 +102,133 @@ static int check_device(const struct belfry_config *cfg, const struct bf_vm_conf
 	return wrap_where(dev->where, r, err);
 }
 
-static int check_vm(const struct belfry_config *cfg, const struct bf_vm_conf *vm,
-		    struct belfry_error *err)
+/* A VM that no file has, and that lacks something, may be another's name mistyped. */
+static int check_vm_required(const struct belfry_config *cfg, const struct bf_vm_conf *vm,
+			     struct belfry_error *err)
 {
-	int r = check_required(bf_vm_keys, vm, err);
+	const struct bf_key *key = missing_key(bf_vm_keys, vm);
+	struct bf_nearest near = { .word = vm->name };
 
-	if (r < 0) {
-		bf_err_wrap(err, r, "vms.%s", vm->name);
-		return wrap_where(vm->where, r, err);
+	if (!key)
+		return 0;
+	for (unsigned int i = 0; i < cfg->n_vms && !vm->where; i++)
+		if (&cfg->vms[i] != vm)
+			bf_nearest_try(&near, cfg->vms[i].name);
+	if (near.best)
+		return bf_err(err, EINVAL, "%s is missing; did you mean 'vms.%s'?",
+			      key->name, near.best);
+	return bf_err(err, EINVAL, "%s is missing", key->name);
+}
+
+static int check_memory(const struct belfry_config *cfg, const struct bf_vm_conf *vm,
+			struct belfry_error *err)
+{
+	const uint64_t page = bf_hugepages_bytes(vm->hugepages);
+	const uint64_t whole = (vm->memory + page - 1) / page * page;
+
+	if (vm->memory == whole)
+		return 0;
+	return bf_err(err, EINVAL,
+		      "memory %s: not a multiple of hugepages %s; %s would do",
+		      bf_size_text(vm->memory).text, bf_size_text(page).text,
+		      bf_size_text(whole).text);
+}
+
+static int check_console(const struct belfry_config *cfg, const struct bf_vm_conf *vm,
+			 struct belfry_error *err)
+{
+	const char *other = bf_file_given(&vm->console)         ? "console"
+			    : bf_file_given(&vm->console_input) ? "console_input"
+								: NULL;
+
+	if (!vm->console_pty || !other)
+		return 0;
+	return bf_err(err, EINVAL, "console_pty: it is both ways, so there cannot be %s",
+		      other);
+}
+
+static int (*const vm_checks[])(const struct belfry_config *cfg,
+				const struct bf_vm_conf *vm, struct belfry_error *err) = {
+	check_vm_required,
+	check_memory,
+	check_console,
+};
+
+static int check_vm(const struct belfry_config *cfg, const struct bf_vm_conf *vm,
+		    struct bf_mistakes *found)
+{
+	struct belfry_error err;
+	int r = 0;
+
+	for (unsigned int i = 0; i < BF_ARRAY_LEN(vm_checks) && r == 0; i++) {
+		r = vm_checks[i](cfg, vm, &err);
+		if (r == 0)
+			continue;
+		bf_err_wrap(&err, r, "vms.%s", vm->name);
+		r = bf_mistake(found, wrap_where(vm->where, r, &err), &err);
 	}
-	for (unsigned int i = 0; i < vm->n_devices && r == 0; i++)
-		r = check_device(cfg, vm, i, err);
+	for (unsigned int i = 0; i < vm->n_devices && r == 0; i++) {
+		r = check_device(cfg, vm, i, &err);
+		if (r < 0)
+			r = bf_mistake(found, r, &err);
+	}
 	return r;
+}
+
+static int check_server(const struct bf_service_conf *server, struct belfry_error *err)
+{
+	int r = bf_service_conf_validate(server, err);
+
+	if (r == 0)
+		return 0;
+	bf_err_wrap(err, r, "servers.%s", server->name);
+	return wrap_where(server->where, r, err);
 }
 
 int belfry_config_validate(const struct belfry_config *cfg, struct belfry_error *err)
 {
+	struct bf_mistakes found = { .cfg = cfg };
+	struct belfry_error each;
 	int r = 0;
 
 	if (!cfg)
 		return bf_err(err, EINVAL, "belfry_config_validate: NULL argument");
+	for (unsigned int i = 0; i < cfg->n_servers && r == 0; i++) {
+		r = check_server(&cfg->servers[i], &each);
+		if (r < 0)
+			r = bf_mistake(&found, r, &each);
+	}
 	for (unsigned int i = 0; i < cfg->n_vms && r == 0; i++)
-		r = check_vm(cfg, &cfg->vms[i], err);
-	return r;
+		r = check_vm(cfg, &cfg->vms[i], &found);
+	return bf_mistakes_end(&found, err);
+}
+
+/* --- one mistake, or all of them --- */
+
+void belfry_config_set_mistakes(struct belfry_config *cfg, belfry_mistake_fn *fn,
+				void *user)
+{
+	if (!cfg)
+		return;
+	cfg->mistake = fn;
+	cfg->mistake_user = user;
+}
+
+int bf_mistake(struct bf_mistakes *found, int r, const struct belfry_error *err)
+{
+	if (found->r == 0 || r != -EINVAL) {
+		found->r = r;
+		found->first = *err;
+	}
+	if (r != -EINVAL || !found->cfg->mistake)
+		return r;
+	found->cfg->mistake(found->cfg->mistake_user, err);
+	return 0;
+}
+
+int bf_mistakes_end(const struct bf_mistakes *found, struct belfry_error *err)
+{
+	if (found->r < 0 && err)
+		*err = found->first;
+	return found->r;
 }

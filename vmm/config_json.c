@@ -237,6 +237,10 @@ void bf_config_put_json(FILE *out)
 	json_section(&j, "additionalProperties", "memory that VMs share", bf_link_keys);
 	json_section_end(&j);
 	json_close(&j, '}');
+	json_names(&j, "servers", BF_CONFIG_SERVERS_MAX);
+	json_section(&j, "additionalProperties", "an ivshmem server", bf_server_keys);
+	json_section_end(&j);
+	json_close(&j, '}');
 	json_names(&j, "vms", BF_CONFIG_VMS_MAX);
 	json_section(&j, "additionalProperties", "a virtual machine", bf_vm_keys);
 	json_devices(&j);

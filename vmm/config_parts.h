@@ -16,6 +16,7 @@
 struct yaml_parser_s;
 
 #define BF_CONFIG_LINKS_MAX   256
+#define BF_CONFIG_SERVERS_MAX 256
 #define BF_CONFIG_VMS_MAX     256
 #define BF_CONFIG_DEVICES_MAX 28 /* of a VM: what its PCI bus has room for */
 #define BF_CONFIG_NAME_MAX    32
@@ -35,15 +36,16 @@ struct bf_place {
 	const struct bf_key *keys; /* of the innermost section; NULL: names, or kinds */
 	const struct bf_key *key;  /* BF_SHAPE_VALUE only */
 	void *conf;                /* what @keys fill */
-	char **where;              /* of the innermost link, VM or device; may be NULL */
+	char **where;              /* of the innermost link, server, VM or device; may be NULL */
 	struct bf_vm_conf *vm;     /* the VM on the way, or NULL */
 	bool new_link;             /* made on the way, each the last of its array */
+	bool new_server;
 	bool new_vm;
 	bool new_device;
 };
 
 /*
- * Find a place, making the link, VM or device on the way when there is none; "" is the
+ * Find a place, making the link, server, VM or device on the way when there is none; "" is the
  * top. On failure what was made is gone again.
  * Return: 0; -EINVAL; -ENOMEM.
  */
@@ -81,6 +83,8 @@ void bf_config_put_json(FILE *out);
 /* Append one, its defaults set. Return: 0; -EINVAL above the bound; -ENOMEM. */
 int bf_config_add_link(struct belfry_config *cfg, const char *name,
 		       struct belfry_error *err);
+int bf_config_add_server(struct belfry_config *cfg, const char *name,
+			 struct belfry_error *err);
 int bf_config_add_vm(struct belfry_config *cfg, const char *name,
 		     struct belfry_error *err);
 int bf_config_add_device(struct bf_vm_conf *vm, const struct bf_device_ops *ops,
@@ -88,6 +92,7 @@ int bf_config_add_device(struct bf_vm_conf *vm, const struct bf_device_ops *ops,
 
 /* Remove by index; what follows moves up. */
 void bf_config_drop_link(struct belfry_config *cfg, unsigned int index);
+void bf_config_drop_server(struct belfry_config *cfg, unsigned int index);
 void bf_config_drop_vm(struct belfry_config *cfg, unsigned int index);
 void bf_config_drop_device(struct bf_vm_conf *vm, unsigned int index);
 

@@ -3,6 +3,7 @@
  * vmm/config_path.c - paths in a configuration: finding the place that one names
  *
  *	links.NAME.KEY
+ *	servers.NAME.KEY
  *	vms.NAME.KEY
  *	vms.NAME.devices.N.KIND.KEY
  *
@@ -22,7 +23,7 @@
 #include "vmm/config_parts.h"
 
 #define PARTS_MAX 7 /* one more than the deepest place, to see what is too deep */
-#define WORDS_MAX 16
+#define WORDS_MAX 24
 
 struct walk {
 	struct belfry_config *cfg;
@@ -73,7 +74,7 @@ static int unknown(const struct walk *w, unsigned int i, const char *what,
 {
 	struct bf_nearest near = { .word = w->parts[i] };
 	struct bf_brief brief = bf_brief(w->parts[i]);
-	char list[160] = "";
+	char list[128] = "";
 	size_t len = 0;
 
 	for (unsigned int k = 0; k < words->n; k++) {
@@ -85,6 +86,9 @@ static int unknown(const struct walk *w, unsigned int i, const char *what,
 	if (near.best)
 		bf_err(err, EINVAL, "unknown %s '%s'; did you mean '%s'?", what,
 		       brief.text, near.best);
+	else if (len >= sizeof(list))
+		bf_err(err, EINVAL, "unknown %s '%s'; belfry.yaml(5) lists them", what,
+		       brief.text);
 	else
 		bf_err(err, EINVAL, "unknown %s '%s'; expected %s%s", what, brief.text,
 		       words->n > 1 ? "one of " : "", list);
@@ -147,6 +151,29 @@ static int walk_link(struct walk *w, struct belfry_error *err)
 	w->at->keys = bf_link_keys;
 	w->at->conf = link;
 	w->at->where = &link->where;
+	return w->n > 2 ? walk_key(w, 2, NULL, err) : 0;
+}
+
+static int walk_server(struct walk *w, struct belfry_error *err)
+{
+	struct belfry_config *cfg = w->cfg;
+	const struct bf_service_conf *found;
+	struct bf_service_conf *server;
+	int r = check_name(w, 1, err);
+
+	if (r < 0)
+		return r;
+	found = bf_config_server(cfg, w->parts[1]);
+	if (!found) {
+		r = bf_config_add_server(cfg, w->parts[1], err);
+		if (r < 0)
+			return r;
+		w->at->new_server = true;
+	}
+	server = &cfg->servers[found ? found - cfg->servers : cfg->n_servers - 1];
+	w->at->keys = bf_server_keys;
+	w->at->conf = server;
+	w->at->where = &server->where;
 	return w->n > 2 ? walk_key(w, 2, NULL, err) : 0;
 }
 
@@ -246,12 +273,14 @@ static int walk_vm(struct walk *w, struct belfry_error *err)
 
 static int walk(struct walk *w, struct belfry_error *err)
 {
-	static const struct words words = { { "links", "vms" }, 2 };
+	static const struct words words = { { "links", "servers", "vms" }, 3 };
 
 	if (w->n == 0)
 		return 0;
 	if (strcmp(w->parts[0], "links") == 0)
 		return w->n > 1 ? walk_link(w, err) : 0;
+	if (strcmp(w->parts[0], "servers") == 0)
+		return w->n > 1 ? walk_server(w, err) : 0;
 	if (strcmp(w->parts[0], "vms") == 0)
 		return w->n > 1 ? walk_vm(w, err) : 0;
 	return unknown(w, 0, "key", &words, err);
@@ -290,6 +319,8 @@ void bf_config_unmake(struct belfry_config *cfg, const struct bf_place *place)
 		bf_config_drop_device(place->vm, place->vm->n_devices - 1);
 	if (place->new_vm)
 		bf_config_drop_vm(cfg, cfg->n_vms - 1);
+	if (place->new_server)
+		bf_config_drop_server(cfg, cfg->n_servers - 1);
 	if (place->new_link)
 		bf_config_drop_link(cfg, cfg->n_links - 1);
 }

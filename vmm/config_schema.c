@@ -21,6 +21,9 @@ static void each_section(FILE *out, section_fn *fn)
 	fn(out, "links.NAME",
 	   "memory that VMs of this configuration share, with a doorbell server",
 	   bf_link_keys);
+	fn(out, "servers.NAME",
+	   "an ivshmem server of its own, for belfry serve and belfry-server.h",
+	   bf_server_keys);
 	fn(out, "vms.NAME", "a virtual machine; its devices are a list, numbered from 0",
 	   bf_vm_keys);
 	for (unsigned int i = 0; bf_devices[i]; i++) {

@@ -140,11 +140,18 @@ static void put_config(FILE *out, const struct belfry_config *cfg)
 		put_text(out, cfg->links[i].name);
 		put_section(out, 4, bf_link_keys, &cfg->links[i]);
 	}
+	if (cfg->n_servers)
+		fputs("servers:\n", out);
+	for (unsigned int i = 0; i < cfg->n_servers; i++) {
+		fputs("  ", out);
+		put_text(out, cfg->servers[i].name);
+		put_section(out, 4, bf_server_keys, &cfg->servers[i]);
+	}
 	if (cfg->n_vms)
 		fputs("vms:\n", out);
 	for (unsigned int i = 0; i < cfg->n_vms; i++)
 		put_vm(out, &cfg->vms[i]);
-	if (!cfg->n_links && !cfg->n_vms)
+	if (!cfg->n_links && !cfg->n_servers && !cfg->n_vms)
 		fputs("{}\n", out);
 }
 

@@ -25,6 +25,7 @@ struct loader {
 	yaml_parser_t yaml;
 	struct belfry_config *cfg;
 	const struct bf_text *text;
+	struct bf_mistakes found;
 };
 
 /* The keys a mapping has had so far. A mapping has few, because most are refused. */
@@ -132,6 +133,36 @@ static int next_event(struct loader *l, yaml_event_t *ev, struct belfry_error *e
 	return r < 0 ? wrap_mark(l, ev->start_mark, r, err) : 0;
 }
 
+/* Past the end of what @ev has begun. */
+static int skip_rest(struct loader *l, const yaml_event_t *ev, struct belfry_error *err)
+{
+	yaml_event_type_t type = ev->type;
+	unsigned int depth = 0;
+	int r = 0;
+
+	while (r == 0) {
+		EVENT next = { .type = YAML_NO_EVENT };
+
+		depth += type == YAML_MAPPING_START_EVENT ||
+			 type == YAML_SEQUENCE_START_EVENT;
+		depth -=
+			type == YAML_MAPPING_END_EVENT || type == YAML_SEQUENCE_END_EVENT;
+		if (depth == 0)
+			return 0;
+		r = next_event(l, &next, err);
+		type = next.type;
+	}
+	return r;
+}
+
+/* What @ev begins makes no sense, as @err says. Return: 0 to go on behind it; @r. */
+static int skip_mistake(struct loader *l, const yaml_event_t *ev, int r,
+			struct belfry_error *err)
+{
+	r = bf_mistake(&l->found, r, err);
+	return r == 0 ? skip_rest(l, ev, err) : r;
+}
+
 /* --- nodes --- */
 
 /* A key of the mapping at @path: text, not seen before. */
@@ -181,6 +212,18 @@ static char *path_below(const char *path, const char *part)
 	return below;
 }
 
+/* The key makes no sense, nor does its value then. */
+static int skip_entry(struct loader *l, const yaml_event_t *key, int r,
+		      struct belfry_error *err)
+{
+	EVENT value = { .type = YAML_NO_EVENT };
+
+	r = skip_mistake(l, key, r, err);
+	if (r == 0)
+		r = next_event(l, &value, err);
+	return r == 0 ? skip_rest(l, &value, err) : r;
+}
+
 /* One "key: value" of the mapping at @path. */
 static int load_entry(struct loader *l, const char *path, const yaml_event_t *key,
 		      struct seen *seen, struct belfry_error *err)
@@ -192,7 +235,7 @@ static int load_entry(struct loader *l, const char *path, const yaml_event_t *ke
 	if (r == 0)
 		r = remember_key(seen, key, err);
 	if (r < 0)
-		return wrap_mark(l, key->start_mark, r, err);
+		return skip_entry(l, key, wrap_mark(l, key->start_mark, r, err), err);
 	below = path_below(path, (const char *)key->data.scalar.value);
 	if (!below)
 		return bf_err(err, ENOMEM, "%s: out of memory", l->text->name);
@@ -218,8 +261,9 @@ static int load_mapping(struct loader *l, const char *path, struct belfry_error 
 	return r;
 }
 
-/* Items up to the list's end. */
-static int load_list(struct loader *l, const char *path, struct belfry_error *err)
+/* Items up to the list's end: the devices of @vm. One that was a mistake is not there. */
+static int load_list(struct loader *l, const char *path, const struct bf_vm_conf *vm,
+		     struct belfry_error *err)
 {
 	char number[16];
 	int r = 0;
@@ -231,6 +275,8 @@ static int load_list(struct loader *l, const char *path, struct belfry_error *er
 		r = next_event(l, &item, err);
 		if (r == 0 && item.type == YAML_SEQUENCE_END_EVENT)
 			return 0;
+		if (i > vm->n_devices)
+			i = vm->n_devices;
 		snprintf(number, sizeof(number), "%u", i);
 		below = path_below(path, number);
 		if (r == 0 && !below)
@@ -291,11 +337,10 @@ static int load_section(struct loader *l, const char *path, yaml_mark_t at,
 
 	if (r == 0)
 		r = load_mapping(l, path, err);
-	if (r == 0 && is_device)
-		return wrap_mark(
-			l, at, bf_err(err, EINVAL, "%s: expected a kind of device", path),
-			err);
-	return r < 0 ? r : 0;
+	if (r != 0 || !is_device)
+		return r < 0 ? r : 0;
+	r = bf_err(err, EINVAL, "%s: expected a kind of device", path);
+	return bf_mistake(&l->found, wrap_mark(l, at, r, err), err);
 }
 
 /*
@@ -309,15 +354,15 @@ static int load_node(struct loader *l, const char *path, yaml_mark_t at,
 	int r = bf_config_find(l->cfg, path, &place, err);
 
 	if (r < 0)
-		return wrap_mark(l, at, r, err);
+		return skip_mistake(l, ev, wrap_mark(l, at, r, err), err);
 	r = check_shape(&place, path, ev, err);
 	if (r == 0 && place.shape == BF_SHAPE_VALUE)
 		r = bf_config_put(&place, path, (char *)ev->data.scalar.value, err);
 	if (r < 0)
-		return wrap_mark(l, ev->start_mark, r, err);
+		return skip_mistake(l, ev, wrap_mark(l, ev->start_mark, r, err), err);
 	if (place.shape == BF_SHAPE_SECTION)
 		return load_section(l, path, at, &place, err);
-	return place.shape == BF_SHAPE_LIST ? load_list(l, path, err) : 0;
+	return place.shape == BF_SHAPE_LIST ? load_list(l, path, place.vm, err) : 0;
 }
 
 /* --- the whole text --- */
@@ -366,7 +411,8 @@ static int load_stream(struct loader *l, struct belfry_error *err)
 int bf_config_load_yaml(struct belfry_config *cfg, const struct bf_text *text,
 			struct belfry_error *err)
 {
-	struct loader l = { .cfg = cfg, .text = text };
+	struct loader l = { .cfg = cfg, .text = text, .found.cfg = cfg };
+	struct belfry_error each;
 	int r;
 
 	if (!yaml_parser_initialize(&l.yaml))
@@ -374,7 +420,9 @@ int bf_config_load_yaml(struct belfry_config *cfg, const struct bf_text *text,
 	yaml_parser_set_encoding(&l.yaml, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&l.yaml, (const unsigned char *)text->bytes,
 				     text->size);
-	r = load_stream(&l, err);
+	r = load_stream(&l, &each);
 	yaml_parser_delete(&l.yaml);
-	return r;
+	if (r < 0)
+		bf_mistake(&l.found, r, &each);
+	return bf_mistakes_end(&l.found, err);
 }

@@ -60,6 +60,8 @@ static bool console_wait(struct belfry_vm *vm)
 		{ .fd = vm->end_fd, .events = POLLIN },
 	};
 
+	if (vm->console.pty.path)
+		return bf_console_pty_wait(vm);
 	while (poll(fds, 2, -1) < 0)
 		if (errno != EINTR)
 			return false;
@@ -153,11 +155,13 @@ static int console_open(const char *path)
 		    0666);
 }
 
-int bf_console_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
-		    struct belfry_error *err)
+static int console_init_output(struct belfry_vm *vm, const struct bf_vm_conf *conf,
+			       struct belfry_error *err)
 {
 	struct bf_console *con = &vm->console;
 
+	if (conf->console_pty)
+		return bf_console_pty_init(vm, conf->console_pty, err);
 	if (!bf_file_given(&conf->console))
 		return 0;
 	con->fd = conf->console.fd >= 0 ? console_dup(conf->console.fd)
@@ -165,16 +169,27 @@ int bf_console_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
 	if (con->fd < 0)
 		return bf_err_sys(err, errno, "console %s",
 				  conf->console.path ? conf->console.path : "descriptor");
+	return 0;
+}
+
+int bf_console_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
+		    struct belfry_error *err)
+{
+	int e;
+
 	if (conf->console_prefix) {
-		con->prefix = strdup(conf->console_prefix);
-		if (!con->prefix)
+		vm->console.prefix = strdup(conf->console_prefix);
+		if (!vm->console.prefix)
 			return bf_err_sys(err, ENOMEM, "console");
 	}
-	return 0;
+	e = console_init_output(vm, conf, err);
+	return e < 0 ? e : bf_console_input_init(vm, conf, err);
 }
 
 void bf_console_fini(struct belfry_vm *vm)
 {
+	bf_console_input_fini(&vm->console.in);
+	bf_console_pty_fini(vm);
 	bf_close(&vm->console.fd);
 	free(vm->console.prefix);
 }

@@ -82,14 +82,15 @@ void bf_irq_detach(struct belfry_vm *vm, int gsi, int fd)
 	irqfd(vm, gsi, fd, KVM_IRQFD_FLAG_DEASSIGN);
 }
 
-void bf_irq_line(struct belfry_vm *vm, unsigned int line, bool level)
+bool bf_irq_line(struct belfry_vm *vm, unsigned int line, bool level)
 {
 	struct kvm_irq_level req = { .irq = line, .level = level };
 	unsigned int *raised = &vm->irq.raised[line];
 
 	*raised += level ? 1 : -1;
-	if (*raised == level)
-		ioctl(vm->vm, KVM_IRQ_LINE, &req);
+	if (*raised != level)
+		return true;
+	return ioctl(vm->vm, KVM_IRQ_LINE_STATUS, &req) == 0 && req.status >= 0;
 }
 
 /* MSIs follow the lines in the order of their GSIs. */

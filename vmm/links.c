@@ -8,14 +8,10 @@
  * and the thread.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <linux/memfd.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "base/loop.h"
@@ -53,40 +49,15 @@ struct belfry_links {
 static int link_init(struct link *link, const struct bf_link_conf *conf,
 		     struct belfry_error *err)
 {
-	static const unsigned int flags[] = {
-		[BF_HUGEPAGES_NONE] = MFD_CLOEXEC | MFD_ALLOW_SEALING,
-		[BF_HUGEPAGES_2M] =
-			MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | MFD_HUGE_2MB,
-		[BF_HUGEPAGES_1G] =
-			MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | MFD_HUGE_1GB,
-	};
-	void *map;
+	char what[64];
 
 	link->name = strdup(conf->name);
 	link->vectors = conf->vectors;
+	snprintf(what, sizeof(what), "links.%s", conf->name);
 	if (!link->name)
-		return bf_err_sys(err, ENOMEM, "links.%s", conf->name);
-	link->memory = memfd_create("belfry-link", flags[conf->hugepages]);
-	if (link->memory < 0)
-		return bf_err_sys(err, errno, "links.%s: memfd", conf->name);
-	if (ftruncate(link->memory, conf->size) < 0)
-		return bf_err_sys(err, errno, "links.%s: %" PRIu64 " bytes", conf->name,
-				  conf->size);
-	/* huge pages are taken when the memory is mapped: see that they are there */
-	map = mmap(NULL, conf->size, PROT_READ | PROT_WRITE, MAP_SHARED, link->memory, 0);
-	if (map == MAP_FAILED && conf->hugepages)
-		return bf_err(err, EOPNOTSUPP,
-			      "links.%s: the host has not set aside %" PRIu64
-			      " bytes of such huge pages; see vm.nr_hugepages",
-			      conf->name, conf->size);
-	if (map == MAP_FAILED)
-		return bf_err_sys(err, errno, "links.%s: %" PRIu64 " bytes", conf->name,
-				  conf->size);
-	munmap(map, conf->size);
-	if (fcntl(link->memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) <
-	    0)
-		return bf_err_sys(err, errno, "links.%s: seal", conf->name);
-	return 0;
+		return bf_err_sys(err, ENOMEM, "%s", what);
+	link->memory = bf_memory_create(what, conf->size, conf->hugepages, err);
+	return link->memory < 0 ? link->memory : 0;
 }
 
 static void link_fini(struct link *link)

@@ -212,7 +212,7 @@ static int machine_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
 	vm->mem.limit = 1ULL << e;
 	vm->ports.limit = 1ULL << 16;
 	if ((e = bf_arch_layout(conf->memory, vm->mem.limit, &vm->layout, err)) < 0 ||
-	    (e = bf_memory_init(vm, conf->memory, err)) < 0 ||
+	    (e = bf_memory_init(vm, conf, err)) < 0 ||
 	    (e = machine_open_images(vm, conf, err)) < 0)
 		return e;
 	e = machine_load(vm, err);
@@ -232,7 +232,7 @@ int bf_machine_reset(struct belfry_vm *vm, struct belfry_error *err)
 	bf_vm_lock(vm);
 	machine_power_off(vm);
 	bf_pci_bus_reset(vm->pci);
-	e = bf_memory_clear(vm, err);
+	e = bf_ram_clear(vm, err);
 	if (e == 0)
 		e = machine_load(vm, err);
 	if (e == 0)
@@ -251,6 +251,8 @@ int bf_machine_create(struct belfry_vm **out, const struct belfry_config *cfg,
 		return bf_err_sys(err, ENOMEM, "VM %s", conf->name);
 	vm->end_fd = vm->done_fd = vm->kvm = vm->vm = vm->ram_fd = vm->console.fd = -1;
 	vm->kernel = vm->initrd = -1;
+	vm->events.fd = vm->events.loop_fd = -1;
+	vm->console.in.fd = vm->console.in.wake = vm->console.pty.slave = -1;
 	vm->restarts = conf->on_reset == BF_ON_RESET_RESTART;
 	vm->log = cfg->log;
 	snprintf(vm->log.who, sizeof(vm->log.who), "%s", conf->name);
@@ -283,6 +285,10 @@ static int machine_start_loop(struct belfry_vm *vm, struct belfry_error *err)
 
 	if (!vm->loop)
 		return 0;
+	if (vm->events.loop_fd >= 0) { /* so that it polls readable in time */
+		bf_loop_submit(vm->loop);
+		return 0;
+	}
 	e = bf_thread_create(&vm->loop_thread, NULL, loop_main, vm);
 	if (e)
 		return bf_err_sys(err, e, "event loop: thread");
@@ -296,9 +302,21 @@ static int machine_run(struct belfry_vm *vm, struct belfry_error *err)
 
 	if (e == 0)
 		e = bf_vcpus_start(vm, err);
-	if (e == 0)
-		bf_pci_bus_started(vm->pci);
-	return e;
+	if (e < 0)
+		return e;
+	bf_pci_bus_started(vm->pci);
+	bf_events_post(vm, BELFRY_EVENT_STARTED);
+	return 0;
+}
+
+/* The vCPUs that run declare the VM stopped; when none does, nobody else would. */
+static void machine_start_failed(struct belfry_vm *vm)
+{
+	bf_vm_end(vm, BELFRY_STOP_HOST_ERROR, 0, "start failed");
+	pthread_mutex_lock(&vm->state_lock);
+	if (vm->running == 0 && vm->state == BF_RUNNING)
+		bf_vm_stopped(vm);
+	pthread_mutex_unlock(&vm->state_lock);
 }
 
 /* A start that fails half-way leaves a VM that has stopped. */
@@ -312,14 +330,16 @@ int bf_machine_start(struct belfry_vm *vm, struct belfry_error *err)
 	if (fresh) {
 		vm->state = BF_RUNNING;
 		e = machine_run(vm, err);
-		if (e < 0 && vm->running == 0)
-			bf_vm_stopped(vm);
 	} else {
 		e = bf_err(err, EINVAL, "VM %s: started before", vm->log.who);
 	}
 	pthread_mutex_unlock(&vm->state_lock);
 	if (fresh && e < 0)
-		bf_vm_end(vm, BELFRY_STOP_HOST_ERROR, 0, "start failed");
+		machine_start_failed(vm);
+	if (e == 0)
+		bf_log(&vm->log, BELFRY_LOG_INFO, "started: %u vCPU%s, %s of RAM",
+		       vm->n_vcpus, vm->n_vcpus == 1 ? "" : "s",
+		       bf_size_text(vm->ram_size).text);
 	return e;
 }
 
@@ -333,6 +353,7 @@ void bf_machine_destroy(struct belfry_vm *vm)
 		bf_loop_wake(vm->loop);
 		pthread_join(vm->loop_thread, NULL);
 	}
+	bf_events_fini(vm);
 	bf_console_fini(vm);
 	if (vm->pci)
 		bf_pci_bus_reset(vm->pci); /* what peers still tell reaches no KVM */

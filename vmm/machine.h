@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "arch/arch.h"
+#include "base/loop.h"
 #include "vmm/config.h"
 #include "vmm/vmm.h"
 
@@ -32,6 +33,24 @@ struct bf_irq {
 	unsigned int raised[BF_LINES_MAX]; /* how many devices have raised each line */
 };
 
+/* console_input.c: what the guest is to receive. The loop's, but for @paused. */
+struct bf_console_input {
+	int fd;   /* -1: nothing */
+	int wake; /* eventfd: the serial port takes more */
+	struct bf_loop *loop;
+	struct bf_op read_op;
+	struct bf_op wake_op;
+	uint8_t buf[16]; /* read, and not taken yet */
+	unsigned int len;
+	bool paused; /* the serial port has not taken all, and will ask for more */
+};
+
+/* console_pty.c: the pseudo-terminal whose master the console writes to. */
+struct bf_console_pty {
+	char *path; /* of the symbolic link; NULL: there is none */
+	int slave;  /* held open; -1 when let go, or none */
+};
+
 /* console.c: what COM1 has written and nobody has seen yet. */
 struct bf_console {
 	int fd; /* -1: nobody looks */
@@ -39,6 +58,20 @@ struct bf_console {
 	uint8_t buf[4096];
 	unsigned int len;
 	bool flushing;
+	struct bf_console_input in;
+	struct bf_console_pty pty;
+};
+
+/* events.c: the embedder's callback, and what it has not been told yet. */
+struct bf_events {
+	belfry_event_fn *fn; /* NULL: nobody wants to know */
+	void *user;
+	uint8_t queue[16]; /* enum belfry_event_type; the state lock's */
+	unsigned int n;
+	int fd; /* eventfd: there is something in the queue; -1: no @fn ever */
+	struct bf_op op;
+	int loop_fd;      /* epoll: the embedder runs the loop; -1: a thread of ours */
+	atomic_flag busy; /* somebody is in belfry_vm_process() */
 };
 
 struct bf_vcpu {
@@ -49,6 +82,7 @@ struct bf_vcpu {
 	size_t run_size;
 	pthread_t thread;
 	bool has_thread;
+	atomic_bool outside; /* neither runs the guest nor works for it: see vcpu.c */
 	atomic_uint_least64_t exits;
 };
 
@@ -63,16 +97,18 @@ struct belfry_vm {
 
 	pthread_mutex_t lock; /* device state: see vmm.h */
 
-	pthread_mutex_t state_lock; /* the five below */
+	pthread_mutex_t state_lock; /* the seven below, and the event queue */
 	pthread_cond_t state_changed;
 	enum bf_state state;
 	unsigned int running; /* vCPU threads that are in the guest */
 	uint64_t resets;      /* how often the guest has been started again */
+	bool again;           /* @ending is for a reset: the guest starts again */
 	struct belfry_result result;
 
-	atomic_bool ending; /* vCPUs return to their threads' end */
-	int end_fd;         /* eventfd: @ending is set; wakes a console that waits */
-	int done_fd;        /* eventfd: @state is BF_STOPPED; what an embedder polls */
+	atomic_bool pausing; /* vCPUs stay outside; changed with the state lock */
+	atomic_bool ending;  /* vCPUs return to their threads' end; so too */
+	int end_fd;          /* eventfd: @ending is set; wakes a console that waits */
+	int done_fd;         /* eventfd: @state is BF_STOPPED; what an embedder polls */
 
 	int kvm;
 	int vm;
@@ -89,6 +125,8 @@ struct belfry_vm {
 	int ram_fd;
 	void *ram_map;
 	uint64_t ram_size;
+	enum bf_hugepages hugepages;
+	bool prefault;
 	struct bf_region ram[BF_LAYOUT_SPANS];
 	unsigned int n_ram;
 	struct bf_region reserved[BF_LAYOUT_SPANS];
@@ -103,6 +141,7 @@ struct belfry_vm {
 	struct bf_loop *loop;
 	pthread_t loop_thread;
 	bool has_loop_thread;
+	struct bf_events events;
 
 	struct bf_platform *platform;
 	struct bf_pci_bus *pci;
@@ -129,11 +168,17 @@ int bf_kvm_open(struct belfry_vm *vm, struct belfry_error *err);
 int bf_kvm_create_vm(struct belfry_vm *vm, struct belfry_error *err);
 
 /* memory.c */
-int bf_memory_init(struct belfry_vm *vm, uint64_t size, struct belfry_error *err);
+int bf_memory_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
+		   struct belfry_error *err);
 int bf_memory_map(struct belfry_vm *vm, struct belfry_error *err);
 void bf_memory_unmap(struct belfry_vm *vm); /* KVM's VM is gone */
-int bf_memory_clear(struct belfry_vm *vm, struct belfry_error *err);
 void bf_memory_fini(struct belfry_vm *vm);
+
+/* ram.c */
+int bf_ram_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
+		struct belfry_error *err);
+int bf_ram_clear(struct belfry_vm *vm, struct belfry_error *err);
+void bf_ram_fini(struct belfry_vm *vm);
 
 /* bus.c */
 int bf_bus_add(struct bf_bus *bus, struct bf_region *r, struct belfry_error *err);
@@ -153,10 +198,32 @@ void bf_console_flush(struct belfry_vm *vm);
 void bf_console_drain(struct belfry_vm *vm);
 void bf_console_fini(struct belfry_vm *vm);
 
+/* console_input.c; after the output */
+int bf_console_input_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
+			  struct belfry_error *err);
+void bf_console_input_fini(struct bf_console_input *in);
+
+/* console_pty.c */
+int bf_console_pty_init(struct belfry_vm *vm, const char *path, struct belfry_error *err);
+void bf_console_pty_fini(struct belfry_vm *vm);
+bool bf_console_pty_wait(struct belfry_vm *vm);  /* Return: whether to write */
+void bf_console_pty_check(struct belfry_vm *vm); /* reading has failed with EIO */
+
+/* events.c */
+int bf_events_set(struct belfry_vm *vm, belfry_event_fn *fn, void *user,
+		  struct belfry_error *err);
+int bf_events_own_loop(struct belfry_vm *vm, struct belfry_error *err);
+int bf_events_process(struct belfry_vm *vm, struct belfry_error *err);
+void bf_events_post(struct belfry_vm *vm, enum belfry_event_type type); /* state_lock */
+void bf_events_fini(struct belfry_vm *vm);
+
 /* vcpu.c */
 int bf_vcpus_create(struct belfry_vm *vm, struct belfry_error *err);
 int bf_vcpus_start(struct belfry_vm *vm, struct belfry_error *err);
 void bf_vm_stopped(struct belfry_vm *vm); /* state_lock is held */
+int bf_vcpus_pause(struct belfry_vm *vm);
+int bf_vcpus_resume(struct belfry_vm *vm);
+int bf_vcpus_reset(struct belfry_vm *vm);
 void bf_vcpus_join(struct belfry_vm *vm);
 void bf_vcpus_close(struct belfry_vm *vm);
 

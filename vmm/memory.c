@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmm/memory.c - guest RAM, KVM's memory slots, and the map of the guest-physical space
+ * vmm/memory.c - KVM's memory slots, and the map of the guest-physical space
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -138,27 +138,14 @@ static void lay_out(struct belfry_vm *vm)
 	}
 }
 
-/* All RAM is one sealed memfd, mapped once. */
-int bf_memory_init(struct belfry_vm *vm, uint64_t size, struct belfry_error *err)
+int bf_memory_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
+		   struct belfry_error *err)
 {
-	void *map;
+	int e = bf_ram_init(vm, conf, err);
 
-	vm->ram_fd = memfd_create("belfry-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (vm->ram_fd < 0)
-		return bf_err_sys(err, errno, "memfd for guest memory");
-	if (ftruncate(vm->ram_fd, size) < 0)
-		return bf_err_sys(err, errno, "guest memory of %" PRIu64 " bytes", size);
-	fcntl(vm->ram_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-		   vm->ram_fd, 0);
-	if (map == MAP_FAILED)
-		return bf_err_sys(err, errno, "map %" PRIu64 " bytes of guest memory",
-				  size);
-	vm->ram_map = map;
-	vm->ram_size = size;
-
-	lay_out(vm);
-	return 0;
+	if (e == 0)
+		lay_out(vm);
+	return e;
 }
 
 int bf_memory_map(struct belfry_vm *vm, struct belfry_error *err)
@@ -179,18 +166,8 @@ void bf_memory_unmap(struct belfry_vm *vm)
 	memset(vm->slots, 0, sizeof(vm->slots));
 }
 
-int bf_memory_clear(struct belfry_vm *vm, struct belfry_error *err)
-{
-	if (fallocate(vm->ram_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-		      vm->ram_size) < 0)
-		return bf_err_sys(err, errno, "clear guest memory");
-	return 0;
-}
-
 void bf_memory_fini(struct belfry_vm *vm)
 {
-	if (vm->ram_map)
-		munmap(vm->ram_map, vm->ram_size);
-	bf_close(&vm->ram_fd);
+	bf_ram_fini(vm);
 	bf_memory_unmap(vm);
 }

@@ -11,6 +11,12 @@
  * alone, which returns EINTR when it is pending (Documentation/virt/kvm/api.rst, 4.19).
  * The signal is never delivered, so no handler is needed, and one that was sent between
  * the look at vm->ending and KVM_RUN is not lost.
+ *
+ * Pausing: vm->pausing keeps vCPUs outside, and who set it waits until all of them are.
+ * A vCPU is outside while it is parked, and while it waits for a console that nobody
+ * reads: that may be the very thread that pauses. It says so before it looks at
+ * vm->pausing, and the other one sets that before it looks who is outside, so one of the
+ * two sees the other (sequentially consistent, both).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -34,26 +40,126 @@
 /* A vCPU thread calls a dozen functions deep; sanitizers multiply that. */
 #define STACK_BYTES (256 * 1024)
 
+/* Get every vCPU out of KVM_RUN; the state lock is held. */
+static void vcpus_kick(struct belfry_vm *vm)
+{
+	for (unsigned int i = 0; i < vm->n_vcpus; i++)
+		if (vm->vcpus[i].has_thread)
+			pthread_kill(vm->vcpus[i].thread, KICK_SIGNAL);
+}
+
+/* Get every vCPU to its thread's end; the state lock is held. */
+static void vcpus_end(struct belfry_vm *vm)
+{
+	atomic_store(&vm->ending, true);
+	eventfd_write(vm->end_fd, 1);
+	pthread_cond_broadcast(&vm->state_changed); /* for those that are parked */
+	vcpus_kick(vm);
+}
+
 void bf_vm_end(struct belfry_vm *vm, enum belfry_stop reason, unsigned int status,
 	       const char *fmt, ...)
 {
 	va_list ap;
 
 	pthread_mutex_lock(&vm->state_lock);
-	if (vm->result.reason == 0 ||
-	    (vm->result.reason == BELFRY_STOP_RESET && vm->restarts)) {
+	if (vm->result.reason == 0 || vm->again) {
+		vm->again = reason == BELFRY_STOP_RESET && vm->restarts;
 		vm->result.reason = reason;
 		vm->result.status = status;
 		va_start(ap, fmt);
 		vsnprintf(vm->result.detail, sizeof(vm->result.detail), fmt, ap);
 		va_end(ap);
-		atomic_store(&vm->ending, true);
-		eventfd_write(vm->end_fd, 1);
-		for (unsigned int i = 0; i < vm->n_vcpus; i++)
-			if (vm->vcpus[i].has_thread)
-				pthread_kill(vm->vcpus[i].thread, KICK_SIGNAL);
+		vcpus_end(vm);
 	}
 	pthread_mutex_unlock(&vm->state_lock);
+}
+
+/* Return: 0; -EINVAL when the VM does not run, or is about to stop. */
+int bf_vcpus_reset(struct belfry_vm *vm)
+{
+	bool runs;
+
+	pthread_mutex_lock(&vm->state_lock);
+	runs = vm->state == BF_RUNNING && (vm->result.reason == 0 || vm->again);
+	if (runs) {
+		vm->again = true;
+		vm->result.reason = BELFRY_STOP_RESET;
+		vcpus_end(vm);
+	}
+	pthread_mutex_unlock(&vm->state_lock);
+	return runs ? 0 : -EINVAL;
+}
+
+static bool vcpus_outside(struct belfry_vm *vm)
+{
+	for (unsigned int i = 0; i < vm->n_vcpus; i++)
+		if (!atomic_load(&vm->vcpus[i].outside))
+			return false;
+	return true;
+}
+
+/* Return: 0; -EINVAL when the VM does not run, or has stopped in the meantime. */
+int bf_vcpus_pause(struct belfry_vm *vm)
+{
+	bool runs;
+
+	pthread_mutex_lock(&vm->state_lock);
+	if (vm->state == BF_RUNNING) {
+		atomic_store(&vm->pausing, true);
+		vcpus_kick(vm);
+	}
+	while (vm->state == BF_RUNNING && atomic_load(&vm->pausing) && !vcpus_outside(vm))
+		pthread_cond_wait(&vm->state_changed, &vm->state_lock);
+	runs = vm->state == BF_RUNNING;
+	pthread_mutex_unlock(&vm->state_lock);
+	return runs ? 0 : -EINVAL;
+}
+
+/* Return: 0; -EINVAL when the VM does not run. */
+int bf_vcpus_resume(struct belfry_vm *vm)
+{
+	bool runs;
+
+	pthread_mutex_lock(&vm->state_lock);
+	runs = vm->state == BF_RUNNING;
+	atomic_store(&vm->pausing, false);
+	pthread_cond_broadcast(&vm->state_changed);
+	pthread_mutex_unlock(&vm->state_lock);
+	return runs ? 0 : -EINVAL;
+}
+
+/* This vCPU is about to wait for somebody else. */
+static void vcpu_leave(struct bf_vcpu *vcpu)
+{
+	struct belfry_vm *vm = vcpu->vm;
+
+	atomic_store(&vcpu->outside, true);
+	if (!atomic_load(&vm->pausing))
+		return;
+	pthread_mutex_lock(&vm->state_lock);
+	pthread_cond_broadcast(&vm->state_changed);
+	pthread_mutex_unlock(&vm->state_lock);
+}
+
+/* And is done with that; vm->pausing is to be looked at before the guest runs. */
+static void vcpu_return(struct bf_vcpu *vcpu)
+{
+	atomic_store(&vcpu->outside, false);
+}
+
+static void vcpu_park(struct bf_vcpu *vcpu)
+{
+	struct belfry_vm *vm = vcpu->vm;
+
+	vcpu_leave(vcpu);
+	pthread_mutex_lock(&vm->state_lock);
+	while (atomic_load(&vm->pausing) && !atomic_load(&vm->ending))
+		pthread_cond_wait(&vm->state_changed, &vm->state_lock);
+	pthread_mutex_unlock(&vm->state_lock);
+	vcpu_return(vcpu);
+	ioctl(vcpu->fd, KVM_KVMCLOCK_CTRL,
+	      0); /* a guest with kvmclock may want to know */
 }
 
 static void handle_mmio(struct bf_vcpu *vcpu)
@@ -85,7 +191,9 @@ static void handle_io(struct bf_vcpu *vcpu)
 			bf_bus_read(&vm->ports, run->io.port, data, run->io.size);
 	}
 	bf_vm_unlock(vm);
+	vcpu_leave(vcpu);
 	bf_console_flush(vm);
+	vcpu_return(vcpu);
 }
 
 static void handle_system_event(struct bf_vcpu *vcpu)
@@ -188,6 +296,7 @@ static void handle_run_error(struct bf_vcpu *vcpu, int code)
 void bf_vm_stopped(struct belfry_vm *vm)
 {
 	vm->state = BF_STOPPED;
+	bf_events_post(vm, BELFRY_EVENT_STOPPED);
 	eventfd_write(vm->done_fd, 1);
 	pthread_cond_broadcast(&vm->state_changed);
 }
@@ -201,21 +310,26 @@ static void vm_restart(struct belfry_vm *vm)
 
 	pthread_mutex_unlock(&vm->state_lock);
 	e = bf_machine_reset(vm, &err);
+	if (e == 0)
+		bf_log(&vm->log, BELFRY_LOG_INFO, "has been reset, and starts again");
 	pthread_mutex_lock(&vm->state_lock);
 	if (e < 0) {
+		vm->again = false;
 		vm->result.reason = BELFRY_STOP_HOST_ERROR;
 		snprintf(vm->result.detail, sizeof(vm->result.detail), "reset: %.100s",
 			 err.msg);
 	}
-	if (vm->result.reason != BELFRY_STOP_RESET) { /* or stopped meanwhile */
+	if (!vm->again) { /* or stopped meanwhile */
 		bf_vm_stopped(vm);
 		return;
 	}
+	vm->again = false;
 	vm->result = (struct belfry_result){ 0 };
 	eventfd_read(vm->end_fd, &n);
 	atomic_store(&vm->ending, false);
 	vm->running = vm->n_vcpus;
 	vm->resets++;
+	bf_events_post(vm, BELFRY_EVENT_RESET);
 	pthread_cond_broadcast(&vm->state_changed);
 }
 
@@ -233,7 +347,7 @@ static bool vcpu_again(struct belfry_vm *vm)
 	if (--vm->running > 0)
 		while (vm->state == BF_RUNNING && vm->resets == resets)
 			pthread_cond_wait(&vm->state_changed, &vm->state_lock);
-	else if (vm->restarts && vm->result.reason == BELFRY_STOP_RESET)
+	else if (vm->again)
 		vm_restart(vm);
 	else
 		bf_vm_stopped(vm);
@@ -245,8 +359,13 @@ static bool vcpu_again(struct belfry_vm *vm)
 static void vcpu_run(struct bf_vcpu *vcpu)
 {
 	while (!atomic_load_explicit(&vcpu->vm->ending, memory_order_acquire)) {
-		int r = ioctl(vcpu->fd, KVM_RUN, 0);
+		int r;
 
+		if (atomic_load(&vcpu->vm->pausing)) {
+			vcpu_park(vcpu);
+			continue;
+		}
+		r = ioctl(vcpu->fd, KVM_RUN, 0);
 		atomic_fetch_add_explicit(&vcpu->exits, 1, memory_order_relaxed);
 		if (r < 0)
 			handle_run_error(vcpu, errno);
@@ -264,6 +383,9 @@ static void *vcpu_main(void *arg)
 		vcpu_run(vcpu);
 		bf_console_drain(vcpu->vm);
 	} while (vcpu_again(vcpu->vm));
+	if (vcpu->id == 0)
+		bf_log(&vcpu->vm->log, BELFRY_LOG_INFO, "stopped: %s",
+		       vcpu->vm->result.detail);
 	return NULL;
 }
 
@@ -311,6 +433,15 @@ int bf_vcpus_create(struct belfry_vm *vm, struct belfry_error *err)
 	return bf_arch_vcpu_entry(vm, vm->vcpus[0].fd, &vm->entry, err);
 }
 
+static int first_cpu(const cpu_set_t *set)
+{
+	int cpu = 0;
+
+	while (cpu < CPU_SETSIZE && !CPU_ISSET(cpu, set))
+		cpu++;
+	return cpu;
+}
+
 static int vcpu_start(struct bf_vcpu *vcpu, struct belfry_error *err)
 {
 	struct belfry_vm *vm = vcpu->vm;
@@ -325,10 +456,10 @@ static int vcpu_start(struct bf_vcpu *vcpu, struct belfry_error *err)
 	e = bf_thread_create(&vcpu->thread, &attr, vcpu_main, vcpu);
 	pthread_attr_destroy(&attr);
 	if (e == EINVAL && vm->affinity)
-		return bf_err(
-			err, EINVAL,
-			"VM %s: affinity of vCPU %u: no such host CPU, or not allowed",
-			vm->log.who, vcpu->id);
+		return bf_err(err, EINVAL,
+			      "VM %s: affinity: host CPU %d, for vCPU %u, is not there or "
+			      "not allowed",
+			      vm->log.who, first_cpu(&vm->affinity[vcpu->id]), vcpu->id);
 	if (e)
 		return bf_err_sys(err, e, "vCPU %u: thread", vcpu->id);
 	vcpu->has_thread = true;

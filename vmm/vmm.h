@@ -49,6 +49,15 @@ __attribute__((format(printf, 4, 5))) void bf_vm_end(struct belfry_vm *vm,
 						     unsigned int status, const char *fmt,
 						     ...);
 
+/*
+ * Something has happened on the link of a device: tell the embedder. On the loop, without
+ * the lock.
+ */
+void bf_vm_link_event(struct belfry_vm *vm, const struct belfry_event *event);
+
+/* The guest says that it has panicked. Any thread, with or without the lock. */
+void bf_vm_panicked(struct belfry_vm *vm);
+
 /* A doorbell write reached user space. */
 void bf_vm_count_doorbell_exit(struct belfry_vm *vm);
 
@@ -128,9 +137,10 @@ void bf_irq_detach(struct belfry_vm *vm, int gsi, int fd);
 /*
  * Raise or lower an interrupt line of the architecture's interrupt controller. Devices
  * may share one, below BF_LINES_MAX: it is up while any of them has raised it.
+ * Return: false when the guest has masked it, so that a rise is not noticed.
  */
 #define BF_LINES_MAX 64
-void bf_irq_line(struct belfry_vm *vm, unsigned int line, bool level);
+bool bf_irq_line(struct belfry_vm *vm, unsigned int line, bool level);
 
 /* --- console --- */
 
@@ -141,5 +151,8 @@ bool bf_console_put(struct belfry_vm *vm, uint8_t byte);
 
 /* Whether bf_console_put() would take a byte. */
 bool bf_console_ready(const struct belfry_vm *vm);
+
+/* The serial port takes input again, which it had refused. */
+void bf_console_wanted(struct belfry_vm *vm);
 
 #endif

@@ -8,13 +8,18 @@
 #include <linux/kvm.h>
 #include <sys/ioctl.h>
 
+#include "arch/x86_64/pc_regs.h"
 #include "arch/x86_64/x86.h"
 #include "base/number.h"
 #include "vmm/vmm.h"
 
-#define IOAPIC_PINS 24
+#define IOAPIC_PINS (PC_LINE_PCI + PC_PCI_LINES)
 #define PIC_PINS    8 /* of each of the two */
 #define GIB         (1ULL << 30)
+
+_Static_assert(PC_MMIO32 + PC_MMIO32_SIZE - 1 == PC_MMIO32_LAST &&
+		       PC_MMIO32_LAST + 1 == PC_ECAM,
+	       "the hole, from below");
 
 /*
  * The guest's CPUID tells the host's width (leaf 0x80000008), and so does what KVM can
@@ -33,7 +38,7 @@ int bf_arch_phys_bits(int kvm, struct belfry_error *err)
 int bf_arch_layout(uint64_t memory, uint64_t limit, struct bf_layout *out,
 		   struct belfry_error *err)
 {
-	const uint64_t low = memory < X86_HOLE ? memory : X86_HOLE;
+	const uint64_t low = memory < PC_MMIO32 ? memory : PC_MMIO32;
 	const uint64_t top = X86_4G + (memory - low);
 	const uint64_t mmio64 = (top + GIB - 1) & ~(GIB - 1);
 
@@ -43,9 +48,9 @@ int bf_arch_layout(uint64_t memory, uint64_t limit, struct bf_layout *out,
 			      bf_size_text(memory).text, bf_size_text(limit).text);
 	*out = (struct bf_layout){
 		.ram = { { 0, low }, { X86_4G, memory - low } },
-		.reserved = { { X86_APICS, X86_4G - X86_APICS } },
-		.ecam = { X86_ECAM, X86_ECAM_SIZE },
-		.mmio32 = { X86_HOLE, X86_MMIO32_SIZE },
+		.reserved = { { PC_IOAPIC, X86_4G - PC_IOAPIC } },
+		.ecam = { PC_ECAM, PC_ECAM_SIZE },
+		.mmio32 = { PC_MMIO32, PC_MMIO32_SIZE },
 		.mmio64 = { mmio64, limit - mmio64 },
 	};
 	return 0;
@@ -87,19 +92,21 @@ static struct kvm_irq_routing_entry line(unsigned int gsi, unsigned int chip,
 /* The I/O APIC's pins that no ISA device has. */
 unsigned int bf_arch_intx_line(unsigned int slot)
 {
-	return 2 * PIC_PINS + slot % (IOAPIC_PINS - 2 * PIC_PINS);
+	return PC_LINE_PCI + slot % PC_PCI_LINES;
 }
 
 /*
  * As PCs are wired: ISA interrupts go to the PICs and to the I/O APIC alike, but for the
- * timer, GSI 0, which is on the I/O APIC's pin 2, and GSI 2, the PICs' cascade.
+ * timer, GSI 0, which is on the I/O APIC's pin 2, and GSI 2, the PICs' cascade. The power
+ * button is on the I/O APIC alone, where nobody sees it who has not asked: PICs that a
+ * guest has not initialised, as one with hardware-reduced ACPI, let everything through.
  */
 unsigned int bf_arch_routes(struct kvm_irq_routing_entry *out, unsigned int *first_msi)
 {
 	unsigned int n = 0;
 
 	for (unsigned int gsi = 0; gsi < 2 * PIC_PINS; gsi++)
-		if (gsi != 2)
+		if (gsi != 2 && gsi != PC_LINE_POWER_BUTTON)
 			out[n++] = line(gsi,
 					gsi < PIC_PINS ? KVM_IRQCHIP_PIC_MASTER
 						       : KVM_IRQCHIP_PIC_SLAVE,

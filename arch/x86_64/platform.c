@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "arch/x86_64/pc_regs.h"
 #include "arch/x86_64/x86.h"
 #include "base/own.h"
 #include "devices/pci.h"
@@ -18,10 +19,8 @@
 #include "vmm/vmm.h"
 
 #define I8042_RESET          0xfe /* pulse the reset line */
-#define RESET_BITS           0x06 /* 0xcf9: reset the CPU, and all of the system */
 #define ACPI_SLEEP_ENABLE    0x20 /* ACPI 6.4, 4.8.3.7 */
 #define ACPI_SLEEP_TYPE(val) ((val) >> 2 & 7)
-#define ACPI_S5              5
 
 struct bf_platform {
 	struct belfry_vm *vm;
@@ -82,7 +81,7 @@ static void sleep_write(void *owner, uint64_t off, uint64_t val, unsigned int le
 {
 	struct bf_platform *pc = owner;
 
-	if (off == 0 && val & ACPI_SLEEP_ENABLE && ACPI_SLEEP_TYPE(val) == ACPI_S5)
+	if (off == 0 && val & ACPI_SLEEP_ENABLE && ACPI_SLEEP_TYPE(val) == PC_SLEEP_S5)
 		bf_vm_end(pc->vm, BELFRY_STOP_POWEROFF, 0, "power off");
 }
 
@@ -110,7 +109,7 @@ static void pci_write(void *owner, uint64_t off, uint64_t val, unsigned int len)
 
 	if (off == 0 && len == 4)
 		pc->pci_address = val;
-	else if (off == 1 && len == 1 && (val & RESET_BITS) == RESET_BITS)
+	else if (off == 1 && len == 1 && (val & PC_RESET_VALUE) == PC_RESET_VALUE)
 		reset(pc, "reset register");
 	else if (off >= 4 && pci_selected(pc))
 		bf_pci_config_write(bf_vm_pci(pc->vm), pc->pci_address >> 11 & 31,
@@ -122,11 +121,14 @@ int bf_arch_platform_create(struct belfry_vm *vm, struct bf_platform **out,
 {
 	struct bf_platform *pc = calloc(1, sizeof(*pc));
 	const struct bf_region ports[] = {
-		{ 0x64, 1, "i8042", .read = i8042_read, .write = i8042_write },
-		{ 0xf4, 4, "debug exit", .write = debug_exit_write },
-		{ 0x3f8, 8, "COM1", .read = com1_read, .write = com1_write },
-		{ 0x600, 2, "ACPI sleep", .read = sleep_read, .write = sleep_write },
-		{ 0xcf8, 8, "PCI configuration", .read = pci_read, .write = pci_write },
+		{ PC_PORT_I8042, 1, "i8042", .read = i8042_read, .write = i8042_write },
+		{ PC_PORT_DEBUG_EXIT, 4, "debug exit", .write = debug_exit_write },
+		{ PC_PORT_COM1, PC_COM1_PORTS, "COM1", .read = com1_read,
+		  .write = com1_write },
+		{ PC_PORT_SLEEP, PC_SLEEP_PORTS, "ACPI sleep", .read = sleep_read,
+		  .write = sleep_write },
+		{ PC_PORT_PCI, PC_PCI_PORTS, "PCI configuration", .read = pci_read,
+		  .write = pci_write },
 	};
 
 	if (!pc)
@@ -134,7 +136,7 @@ int bf_arch_platform_create(struct belfry_vm *vm, struct bf_platform **out,
 	*out = pc;
 	pc->vm = vm;
 	pc->com1.vm = vm;
-	pc->com1.line = X86_IRQ_COM1;
+	pc->com1.line = PC_LINE_COM1;
 	for (unsigned int i = 0; i < BF_ARRAY_LEN(ports); i++) {
 		pc->ports[i] = ports[i];
 		pc->ports[i].owner = pc;
@@ -146,9 +148,23 @@ int bf_arch_platform_create(struct belfry_vm *vm, struct bf_platform **out,
 	return 0;
 }
 
+bool bf_arch_power_button(struct bf_platform *platform)
+{
+	const bool heard = bf_irq_line(platform->vm, PC_LINE_POWER_BUTTON, true);
+
+	bf_irq_line(platform->vm, PC_LINE_POWER_BUTTON, false);
+	return heard;
+}
+
 void bf_arch_console_drained(struct bf_platform *platform)
 {
 	bf_serial_console_drained(&platform->com1);
+}
+
+unsigned int bf_arch_console_input(struct bf_platform *platform, const uint8_t *data,
+				   unsigned int len)
+{
+	return bf_serial_input(&platform->com1, data, len);
 }
 
 void bf_arch_platform_destroy(struct bf_platform *platform)

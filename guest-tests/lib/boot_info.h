@@ -37,6 +37,7 @@ struct hvm_memory {
 #define MEMORY_RAM 1 /* in hvm_memory and in the e820 table alike */
 
 /* Offsets in Linux's struct boot_params, the "zero page" */
+#define BOOT_ACPI_RSDP         0x070 /* 8 bytes */
 #define BOOT_RAMDISK_HIGH      0x0c0 /* 4 bytes: upper halves of three below */
 #define BOOT_RAMDISK_SIZE_HIGH 0x0c4
 #define BOOT_CMDLINE_HIGH      0x0c8

@@ -55,10 +55,10 @@ sub spawn {
 	return { pid => $pid, n => $n };
 }
 
-# Until a pattern shows up in what a job has written; 20 seconds at most.
+# Until a pattern shows up in what a job has written; 20 seconds at most, or as many as said.
 sub wait_for {
-	my ($job, $pattern) = @_;
-	for (1 .. 2000) {
+	my ($job, $pattern, $seconds) = @_;
+	for (1 .. 100 * ($seconds // 20)) {
 		my $text = slurp("$dir/out.$job->{n}");
 		return 1 if $text =~ $pattern;
 		select undef, undef, undef, 0.01;
@@ -66,10 +66,11 @@ sub wait_for {
 	return 0;
 }
 
-# Wait for it, 60 seconds at most. Return: exit status, standard output, standard error.
+# Wait for it, 60 seconds at most, or as many as said. Return: exit status, standard output,
+# standard error.
 sub finish {
-	my ($job) = @_;
-	for (1 .. 6000) {
+	my ($job, $seconds) = @_;
+	for (1 .. 100 * ($seconds // 60)) {
 		if (waitpid($job->{pid}, WNOHANG) == $job->{pid}) {
 			my $status = WIFSIGNALED($?) ? 'signal ' . WTERMSIG($?) : $? >> 8;
 			return ($status, slurp("$dir/out.$job->{n}"),

@@ -42,14 +42,19 @@ vms:
     kernel: k
     cmdline: "say \"hi\""
     memory: 128M
+    hugepages: none
+    prefault: false
     cpus: 1
     on_reset: exit
+    stop_timeout: 10
     devices:
       - ivshmem:
           link: ring
           doorbells: adaptive
           doorbells_max: 16
           doorbell_window: false
+          by_hand: false
+          id: 0
           revision: 1
           msi: true
           ioeventfd: auto
@@ -104,8 +109,22 @@ fails 'a value out of bounds', 3, "$dir/cpus.yaml:3:11: vms.a.cpus 900: at most 
 	'check', config('cpus.yaml', "vms:\n  a:\n    cpus: 900\n");
 fails 'a typo', 3, "$dir/typo.yaml:1:13: vms.a: unknown key 'memroy'; did you mean 'memory'?",
 	'check', config('typo.yaml', 'vms: { a: { memroy: 1M } }');
+fails 'every mistake at once', 3,
+	"$dir/all.yaml:1:19: vms.a.cpus 0: at least 1\nbelfry: "
+	. "$dir/all.yaml:1:22: vms.a: unknown key 'memroy'; did you mean 'memory'?",
+	'check', config('all.yaml', 'vms: { a: { cpus: 0, memroy: 1M } }');
 fails 'a missing kernel', 3, "$dir/kernel.yaml:1:8: vms.a: kernel is missing",
 	'check', config('kernel.yaml', 'vms: { a: {} }');
+fails 'a VM mistyped', 3, "vms.b: kernel is missing; did you mean 'vms.a'?",
+	'check', $ring, '--set', 'vms.b.cpus=2';
+fails 'a VM forgotten', 3, 'vms.other: kernel is missing',
+	'check', $ring, '--set', 'vms.other.cpus=2';
+fails 'a file with nothing in it', 3,
+	'there is nothing in this configuration: expected vms: { NAME: ... }',
+	'check', config('nothing.yaml', "# nothing\n");
+fails 'memory that is no number of huge pages', 3,
+	"$dir/huge.yaml:1:8: vms.a: memory 33M: not a multiple of hugepages 2M; 34M would do",
+	'check', config('huge.yaml', 'vms: { a: { kernel: k, memory: 33M, hugepages: 2M } }');
 fails 'a link that nobody declares', 3,
 	"$dir/link.yaml:1:37: vms.a.devices.0.ivshmem: link rnig: no such link; did you mean 'ring'?",
 	'check', $ring, config('link.yaml', 'vms: { a: { kernel: k, devices: [ { ivshmem: { link: rnig } } ] } }');

@@ -74,7 +74,7 @@ for (['a file', "file=$dir/made", "$dir/made"],
 	subtest "$what goes when the VM does not start" => sub {
 		($status, $out, $err) = hello(two_devices($key, "$dir/second"), 'affinity=1023');
 		is $status, 3, 'status';
-		like $err, qr/affinity of vCPU 0: no such host CPU/, 'words';
+		like $err, qr/host CPU 1023, for vCPU 0, is not there/, 'words';
 		ok !-e $path && !-e "$dir/second", 'nothing is left';
 	};
 

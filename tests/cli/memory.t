@@ -129,6 +129,25 @@ subtest 'a file needs no io_uring' => sub {
 	unlike $out, qr/not ok/, 'the guest finds it all there';
 };
 
+# --- RAM ----------------------------------------------------------------------------------
+
+sub resident_ram {
+	my ($prefault) = @_;
+	my $job = spawn($belfry, 'run', config('ram.yaml', <<"END"));
+vms: { vm: { kernel: ${\guest('idle')}, memory: 32M, prefault: $prefault } }
+END
+	wait_for($job, qr/idle/);
+	my ($kb) = Belfry::slurp("/proc/$job->{pid}/smaps") =~ /memfd:belfry-ram.*?^Rss: +(\d+) kB/ms;
+	kill TERM => $job->{pid};
+	finish($job);
+	return $kb;
+}
+
+subtest 'prefault takes all RAM before the guest starts' => sub {
+	is resident_ram('true'), 32 * 1024, 'with it';
+	cmp_ok resident_ram('false'), '<', 16 * 1024, 'without';
+};
+
 # --- huge pages ---------------------------------------------------------------------------
 
 my $pool = '/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages';
@@ -145,14 +164,14 @@ my $huge = config('huge.yaml', "links: { ring: { size: 4M, hugepages: 2M } }\n" 
 	vm('memory', 'size=4M', 'link: ring'));
 
 SKIP: {
-	skip unable('needs root to set huge pages aside'), 4 if $> != 0;
-	skip 'this host has no huge pages of 2 MiB', 4 if !-e $pool;
+	skip unable('needs root to set huge pages aside'), 6 if $> != 0;
+	skip 'this host has no huge pages of 2 MiB', 6 if !-e $pool;
 	my $before = Belfry::slurp($pool) + 0;
-	skip 'huge pages are in use on this host', 4 if $before != 0;
+	skip 'huge pages are in use on this host', 6 if $before != 0;
 	my $there = set_pool(8);
 
 	SKIP: {
-		skip 'this host has no memory for huge pages', 3 if !$there;
+		skip 'this host has no memory for huge pages', 5 if !$there;
 		subtest 'a link in huge pages' => sub {
 			($status, $out, $err) = belfry('run', $huge);
 			is $status, 0, 'status';
@@ -175,6 +194,36 @@ SKIP: {
 			is $status, 0, 'status';
 			unlike $out, qr/not ok/, 'each sees what the other writes';
 		};
+		subtest 'RAM in huge pages, and after a reset, too' => sub {
+			set_pool(18);
+			my $one = config('huge_ram.yaml', "links: { ring: { size: 1M } }\n" .
+				vm('reboot', '', 'link: ring') . "    hugepages: 2M\n");
+			my $job = spawn($belfry, 'run', $one, '--set', 'vms.vm.kernel=' . guest('idle'));
+			wait_for($job, qr/idle/);
+			my ($map) = Belfry::slurp("/proc/$job->{pid}/smaps") =~
+				/(memfd:belfry-ram.*?)VmFlags/s;
+			like $map // '', qr/^KernelPageSize: +2048 kB$/m, 'pages of 2 MiB';
+			kill TERM => $job->{pid};
+			finish($job);
+			for my $prefault ('false', 'true') {
+				($status, $out, $err) = belfry('run', $one, '--set', 'vms.vm.on_reset=restart',
+					'--set', "vms.vm.prefault=$prefault");
+				is $status, 0, "prefault $prefault: three lives";
+				is $err, '', 'no words';
+				unlike $out, qr/not ok/, 'the guest finds it all there';
+			}
+		};
+		subtest 'RAM in more huge pages than there are' => sub {
+			set_pool(3);
+			($status, $out, $err) = belfry('run', config('huge_ram.yaml', <<"END"));
+vms: { vm: { kernel: ${\guest('hello')}, memory: 32M, hugepages: 2M } }
+END
+			is $status, 4, 'status';
+			is $err, 'belfry: vms.vm: memory 32M: needs 16 huge pages of 2M, and 3 are free; ' .
+				"as root: echo 16 > $pool\n", 'words: how many, and how to get them';
+			is $out, '', 'no guest has run';
+			set_pool(8);
+		};
 		subtest 'a file on hugetlbfs' => sub {
 			mkdir "$dir/huge";
 			($status, $out, $err) = command('unshare', '-m', 'sh', '-c',
@@ -188,7 +237,8 @@ SKIP: {
 	subtest 'huge pages that nobody has set aside' => sub {
 		($status, $out, $err) = belfry('run', $huge);
 		is $status, 4, 'status' or diag $err;
-		like $err, qr/^belfry: links\.ring: .*see vm\.nr_hugepages/, 'words';
+		is $err, 'belfry: links.ring: needs 2 huge pages of 2M, and 0 are free; ' .
+			"as root: echo 2 > $pool\n", 'words';
 		is $out, '', 'no guest has run';
 	};
 	set_pool($before);

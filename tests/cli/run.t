@@ -91,6 +91,12 @@ subtest 'two VMs ring each other, and no ring reaches user space' => sub {
 	like $err, qr/^belfry: pong: \d+ exits to user space, 0 of them doorbells$/m, 'pong';
 };
 
+subtest '--verbose says what happens to a VM' => sub {
+	($status, $out, $err) = belfry('run', "$dir/ends.yaml", '--verbose', '--set', 'vms.vm.cmdline=how=s5');
+	is $status, 0, 'status';
+	is $err, "belfry: vm: started: 1 vCPU, 32M of RAM\nbelfry: vm: stopped: power off\n", 'words';
+};
+
 subtest 'a reset starts the guest again, in its place on the link' => sub {
 	my $reboot = config('reboot.yaml', "links: { ring: { size: 1M } }\n" .
 		vm('reboot', "    on_reset: restart\n    cpus: 2\n    devices: [ ivshmem: { link: ring } ]\n"));

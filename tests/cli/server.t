@@ -81,7 +81,7 @@ subtest 'more vectors than the server has stay silent, fewer are enough' => sub 
 };
 
 subtest 'a crowd of 4,096 joins while the guest switches MSI-X off and on' => sub {
-	my $crowd = spawn("$build/crowd", '--peers=4096', '--late', "$dir/crowd");
+	my $crowd = spawn("$build/crowd", 4096, "$dir/crowd");
 	ok wait_for($crowd, qr/./), 'there is a server';
 	($status, $out, $err) = belfry('run', '--stats', config('toggle.yaml',
 		"vms:\n  vm:\n    kernel: ${\guest('toggle')}\n    memory: 32M\n" .

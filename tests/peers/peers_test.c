@@ -743,31 +743,82 @@ static bool party_0_has_a_neighbour(void *arg)
 	return p->added == 2;
 }
 
-/* The accept that is under way goes by the old limit: its client is refused later. */
-static void accepting_goes_on_after_a_lack_of_descriptors(void **state)
+static bool ends(int sock)
+{
+	char byte;
+
+	return recv(sock, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+/* Use up all descriptors. Return: how many, in @fds. */
+static int fill_descriptors(int fds[64])
+{
+	int n = 0;
+
+	while (n < 64 && (fds[n] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+		n++;
+	assert_in_range(n, 1, 63);
+	return n;
+}
+
+static void clients_are_refused_while_descriptors_are_lacking(void **state)
 {
 	struct fixture *f = *state;
-	int client[2];
+	int fds[64], client[2];
 	rlim_t old;
+	int n;
 
+	old = limit_descriptors(f->fds_before + 40);
 	start_server(f, 1, 1000);
 	assert_int_equal(bf_server_listen(f->server, f->path, &f->err), 0);
 	connect_party(f, 0);
-	for (int i = 0; i < 2; i++)
+	party_run_idle(f->loop);
+	n = fill_descriptors(fds);
+	for (int i = 0; i < 2; i++) { /* a connection is accepted as soon as it is made */
+		close(fds[--n]);
 		client[i] = bf_peer_connect(f->path, &f->err);
-	old = limit_descriptors(client[0]); /* all below are in use */
+	}
 	for (int i = 0; i < 5; i++)
 		bf_loop_run_once(f->loop, 20 * PARTY_MS);
+	for (int i = 0; i < 2; i++)
+		assert_true(ends(client[i]));
+	while (n > 0)
+		close(fds[--n]);
 	limit_descriptors(old);
 	assert_int_equal(f->party[0].added, 1);
-	assert_non_null(strstr(f->log.text, "ring: a client was refused: eventfd 1 of 1: "
-					    "Too many open files\n"));
-	assert_non_null(strstr(f->log.text,
-			       "cannot accept, will try again: Too many open files\n"));
-
-	assert_true(party_run_until(f->loop, party_0_has_a_neighbour, &f->party[0]));
+	assert_non_null(strstr(f->log.text, "ring: a client was refused: Too many open "
+					    "files\n"));
 	for (int i = 0; i < 2; i++)
 		close(client[i]);
+
+	connect_party(f, 1); /* later there is room again */
+	assert_true(party_run_until(f->loop, party_0_has_a_neighbour, &f->party[0]));
+	assert_null(strstr(f->log.text, "dropped"));
+}
+
+static void a_client_whose_eventfds_do_not_fit_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	int fds[64], client;
+	rlim_t old;
+	int n;
+
+	old = limit_descriptors(f->fds_before + 40);
+	start_server(f, 4, 1000);
+	assert_int_equal(bf_server_listen(f->server, f->path, &f->err), 0);
+	n = fill_descriptors(fds);
+	for (int i = 0; i < 4; i++) /* for both ends, and two eventfds of four */
+		close(fds[--n]);
+	client = bf_peer_connect(f->path, &f->err);
+	for (int i = 0; i < 5; i++)
+		bf_loop_run_once(f->loop, 20 * PARTY_MS);
+	assert_true(ends(client));
+	while (n > 0)
+		close(fds[--n]);
+	limit_descriptors(old);
+	assert_non_null(strstr(f->log.text, ": eventfd 3 of 4: Too many open files\n"));
+	assert_non_null(strstr(f->log.text, "ring: a client was refused: pid "));
+	close(client);
 }
 
 static void a_client_that_closes_before_it_is_accepted_is_survived(void **state)
@@ -814,7 +865,8 @@ int main(void)
 		TEST(listening_where_a_file_exists_is_an_error),
 		TEST(listening_twice_is_an_error),
 		TEST(a_file_that_took_the_sockets_place_is_not_removed),
-		TEST(accepting_goes_on_after_a_lack_of_descriptors),
+		TEST(clients_are_refused_while_descriptors_are_lacking),
+		TEST(a_client_whose_eventfds_do_not_fit_is_refused),
 		TEST(a_client_that_closes_before_it_is_accepted_is_survived),
 	};
 

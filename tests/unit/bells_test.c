@@ -299,21 +299,22 @@ static void what_kvm_has_forgotten_is_bound_anew(void **state)
 static void peers_are_listed_by_id_with_their_rings(void **state)
 {
 	struct fixture f = fixture_with(BF_BELLS_USERSPACE);
-	struct belfry_peer_stats peers[2] = { { 0 } };
+	struct belfry_peer_stats peer = { 0 };
 
 	join(&f, 700, 0);
 	join(&f, 700, 1);
 	join(&f, 3, 0);
 	join(&f, 9, 0);
 	ring(&f, 700, 2);
-	assert_int_equal(bf_bells_peers(f.bells, peers, 2), 3);
-	assert_int_equal(peers[0].id, 3);
-	assert_int_equal(peers[1].id, 9);
-	bf_bells_remove(f.bells, 3);
-	assert_int_equal(bf_bells_peers(f.bells, peers, 2), 2);
-	assert_int_equal(peers[1].id, 700);
-	assert_int_equal(peers[1].vectors, 2);
-	assert_int_equal(peers[1].slow_rings, 2);
+	assert_int_equal(bf_bells_peer(f.bells, 0, &peer), 3);
+	assert_int_equal(bf_bells_peer(f.bells, 4, &peer), 9);
+	bf_bells_remove(f.bells, 9);
+	assert_int_equal(bf_bells_peer(f.bells, 4, &peer), 700);
+	assert_int_equal(peer.id, 700);
+	assert_int_equal(peer.vectors, 2);
+	assert_int_equal(peer.slow_rings, 2);
+	assert_int_equal(bf_bells_peer(f.bells, 701, &peer), -ENOENT);
+	assert_int_equal(bf_bells_peer(f.bells, UINT32_MAX, &peer), -ENOENT);
 	done(&f);
 }
 

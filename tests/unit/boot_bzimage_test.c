@@ -83,12 +83,25 @@ static void the_boot_parameters_hold_header_ram_and_command_line(void **state)
 	assert_string_equal(ram(f, bp->hdr.cmd_line_ptr), "console=ttyS0");
 	assert_int_equal(bp->hdr.ramdisk_image, 0);
 	assert_int_equal(bp->hdr.ramdisk_size, 0);
-	assert_int_equal(bp->e820_entries, 2);
-	assert_int_equal(bp->e820_table[0].addr, 0);
-	assert_int_equal(bp->e820_table[0].size, 0xa0000);
-	assert_int_equal(bp->e820_table[1].addr, MIB);
-	assert_int_equal(bp->e820_table[1].size, RAM_SIZE - MIB);
-	assert_int_equal(bp->e820_table[1].type, 1);
+	assert_memory_equal(ram(f, bp->acpi_rsdp_addr), "RSD PTR ", 8);
+	assert_reset_vector(f);
+	assert_int_equal(bp->e820_entries, MAP_LOW);
+	assert_memory_map(bp->e820_table, MAP_LOW);
+}
+
+static void the_e820_map_goes_on_above_4_gib(void **state)
+{
+	struct boot_fixture *f = *state;
+	const struct bzimage image = good();
+	const struct boot_params *bp;
+	struct bf_layout layout;
+
+	set_high_ram(f, &layout);
+	set_image(f, &image);
+	assert_works(load(f, &err));
+	bp = ram(f, f->entry.arg);
+	assert_int_equal(bp->e820_entries, MAP_LOW + 1);
+	assert_memory_map(bp->e820_table, MAP_LOW + 1);
 }
 
 static void the_header_ends_where_its_jump_leads(void **state)
@@ -327,6 +340,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		boot_test(a_kernel_is_put_at_its_address_and_entered_512_bytes_in),
 		boot_test(the_boot_parameters_hold_header_ram_and_command_line),
+		boot_test(the_e820_map_goes_on_above_4_gib),
 		boot_test(the_header_ends_where_its_jump_leads),
 		boot_test(no_number_of_setup_sectors_stands_for_4),
 		boot_test(an_initrd_goes_to_the_end_of_ram),

@@ -104,33 +104,39 @@ static void the_start_info_tells_of_ram_and_command_line(void **state)
 	assert_int_equal(info->nr_modules, 0);
 	assert_int_equal(info->modlist, 0);
 	assert_string_equal(ram(f, info->cmdline), "role=a quiet");
-	assert_int_equal(info->memmap_entries, 2);
+	assert_int_equal(info->memmap_entries, MAP_LOW);
 	map = ram(f, info->memmap);
-	assert_int_equal(map[0].addr, 0);
-	assert_int_equal(map[0].size, 0xa0000);
-	assert_int_equal(map[0].type, 1);
-	assert_int_equal(map[1].addr, MIB);
-	assert_int_equal(map[1].size, RAM_SIZE - MIB);
-	assert_int_equal(map[1].type, 1);
+	assert_memory_map(map, MAP_LOW);
+}
+
+static void there_are_acpi_tables_and_a_reset_vector(void **state)
+{
+	struct boot_fixture *f = *state;
+	const struct elf elf = good();
+	const struct start_info *info;
+
+	set_elf(f, &elf);
+	assert_works(load(f, &err));
+	info = ram(f, f->entry.arg);
+	assert_memory_equal(ram(f, info->rsdp), "RSD PTR ", 8);
+	assert_reset_vector(f);
 }
 
 static void the_memory_map_goes_on_above_4_gib(void **state)
 {
 	struct boot_fixture *f = *state;
 	const struct elf elf = good();
-	struct bf_layout layout = f->fake->vm.layout;
+	struct bf_layout layout;
 	const struct start_info *info;
 	const struct map_entry *map;
 
-	layout.ram[1] = (struct bf_span){ 0x100000000, 0x40000000 };
-	f->conf.layout = &layout;
+	set_high_ram(f, &layout);
 	set_elf(f, &elf);
 	assert_works(load(f, &err));
 	info = ram(f, f->entry.arg);
-	assert_int_equal(info->memmap_entries, 3);
+	assert_int_equal(info->memmap_entries, MAP_LOW + 1);
 	map = ram(f, info->memmap);
-	assert_int_equal(map[2].addr, 0x100000000);
-	assert_int_equal(map[2].size, 0x40000000);
+	assert_memory_map(map, MAP_LOW + 1);
 }
 
 static void an_initrd_goes_to_the_end_of_ram_as_a_module(void **state)
@@ -473,6 +479,26 @@ static void a_segment_where_boot_information_goes_is_refused(void **state)
 		       "ELF segment at 0x0: below 0x30000, where boot information goes");
 }
 
+static void a_segment_where_the_acpi_tables_go_is_refused(void **state)
+{
+	struct boot_fixture *f = *state;
+	struct elf elf = good();
+
+	elf.code_ph.p_paddr = 0xfffff;
+	set_elf(f, &elf);
+	assert_refused(f, EINVAL,
+		       "ELF segment of 0x1040 bytes at 0xfffff: no RAM from 0xa0000 to "
+		       "0x100000, where a PC has its firmware");
+	elf.code_ph.p_paddr = 0xa0000 - elf.code_ph.p_memsz + 1;
+	set_elf(f, &elf);
+	assert_refused(f, EINVAL,
+		       "ELF segment of 0x1040 bytes at 0x9efc1: no RAM from 0xa0000 to "
+		       "0x100000, where a PC has its firmware");
+	elf.code_ph.p_paddr--; /* its end is the end of the low RAM */
+	set_elf(f, &elf);
+	assert_works(load(f, &err));
+}
+
 static void a_segment_larger_in_the_file_than_in_memory_is_refused(void **state)
 {
 	struct boot_fixture *f = *state;
@@ -586,6 +612,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		boot_test(a_kernel_is_put_where_it_says_and_entered_by_its_note),
 		boot_test(the_start_info_tells_of_ram_and_command_line),
+		boot_test(there_are_acpi_tables_and_a_reset_vector),
 		boot_test(the_memory_map_goes_on_above_4_gib),
 		boot_test(an_initrd_goes_to_the_end_of_ram_as_a_module),
 		boot_test(an_initrd_may_fill_all_that_the_kernel_leaves),
@@ -608,6 +635,7 @@ int main(void)
 		boot_test(offsets_beyond_the_file_are_refused),
 		boot_test(a_segment_outside_of_ram_is_refused),
 		boot_test(a_segment_where_boot_information_goes_is_refused),
+		boot_test(a_segment_where_the_acpi_tables_go_is_refused),
 		boot_test(a_segment_larger_in_the_file_than_in_memory_is_refused),
 		boot_test(a_kernel_without_the_note_is_refused),
 		boot_test(notes_with_absurd_sizes_are_not_believed),

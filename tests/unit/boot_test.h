@@ -85,6 +85,42 @@ static inline int load(struct boot_fixture *f, struct belfry_error *err)
 		assert_int_equal((f)->entry.pc, 0);           \
 	} while (0)
 
+/* What a guest is to be told of its memory: RAM 1, reserved 2, ACPI tables 3. */
+static const struct {
+	uint64_t addr, size;
+	uint32_t type;
+} memory_map[] = {
+	{ 0, 0xa0000, 1 },
+	{ 0xe0000, 0x10000, 3 },
+	{ 0xf0000, 0x10000, 2 }, /* where a PC has its firmware */
+	{ MIB, RAM_SIZE - MIB, 1 },
+	{ 0xe8000000, MIB, 2 },        /* PCI configuration space */
+	{ 0xfec00000, 0x1400000, 2 },  /* APICs */
+	{ 0x100000000, 0x40000000, 1 } /* of set_high_ram() */
+};
+
+#define MAP_LOW 6 /* as many as there are without RAM above 4 GiB */
+
+static inline void set_high_ram(struct boot_fixture *f, struct bf_layout *layout)
+{
+	*layout = f->fake->vm.layout;
+	layout->ram[1] = (struct bf_span){ 0x100000000, 0x40000000 };
+	f->conf.layout = layout;
+}
+
+#define assert_memory_map(map, n)                                              \
+	do {                                                                   \
+		for (unsigned int i_ = 0; i_ < (n); i_++) {                    \
+			assert_int_equal((map)[i_].addr, memory_map[i_].addr); \
+			assert_int_equal((map)[i_].size, memory_map[i_].size); \
+			assert_int_equal((map)[i_].type, memory_map[i_].type); \
+		}                                                              \
+	} while (0)
+
+/* mov $0xcf9, %dx; mov $6, %al; out %al, %dx: a guest in real mode resets itself. */
+#define assert_reset_vector(f) \
+	assert_memory_equal(ram(f, 0xffff0), "\xba\xf9\x0c\xb0\x06\xee", 6)
+
 /* Host address of guest memory. */
 static inline void *ram(const struct boot_fixture *f, uint64_t gpa)
 {

@@ -27,6 +27,11 @@ static void the_first_key_makes_a_vm_with_defaults(void **state)
 	assert_int_equal(vm->cpus, 1);
 	assert_null(vm->cmdline);
 	assert_int_equal(vm->console.fd, -1);
+	assert_int_equal(vm->console_input.fd, -1);
+	assert_null(vm->console_pty);
+	assert_int_equal(vm->hugepages, BF_HUGEPAGES_NONE);
+	assert_false(vm->prefault);
+	assert_int_equal(vm->stop_timeout, 10);
 }
 
 static void every_key_lands_in_its_member(void **state)
@@ -41,8 +46,13 @@ static void every_key_lands_in_its_member(void **state)
 	assert_works(SET("vms.a.memory", "1T"));
 	assert_works(SET("vms.a.cpus", "64"));
 	assert_works(SET("vms.a.affinity", "0,2-3"));
+	assert_works(SET("vms.a.hugepages", "1G"));
+	assert_works(SET("vms.a.prefault", "yes"));
+	assert_works(SET("vms.a.stop_timeout", "3600"));
 	assert_works(SET("vms.a.console", "c"));
 	assert_works(SET("vms.a.console_prefix", "a: "));
+	assert_works(SET("vms.a.console_input", "in"));
+	assert_works(SET("vms.a.console_pty", "pty"));
 	assert_works(SET("vms.a.devices.0.ivshmem.shm", "s"));
 	assert_works(SET("vms.a.devices.0.ivshmem.size", "4k"));
 	assert_works(SET("vms.a.devices.1.ivshmem.socket", "x"));
@@ -58,6 +68,11 @@ static void every_key_lands_in_its_member(void **state)
 	assert_string_equal(vm->affinity, "0,2-3");
 	assert_string_equal(vm->console.path, "c");
 	assert_string_equal(vm->console_prefix, "a: ");
+	assert_int_equal(vm->hugepages, BF_HUGEPAGES_1G);
+	assert_true(vm->prefault);
+	assert_int_equal(vm->stop_timeout, 3600);
+	assert_string_equal(vm->console_input.path, "in");
+	assert_string_equal(vm->console_pty, "pty");
 	assert_int_equal(vm->n_devices, 2);
 	iv = vm->devices[0].conf;
 	assert_string_equal(iv->shm.path, "s");
@@ -72,7 +87,7 @@ static void an_unknown_key_gets_the_nearest_one(void **state)
 	assert_fails(SET("vm.a.cpus", "1"), EINVAL,
 		     "unknown key 'vm'; did you mean 'vms'?");
 	assert_fails(SET("nets.a.cpus", "1"), EINVAL,
-		     "unknown key 'nets'; expected one of links, vms");
+		     "unknown key 'nets'; expected one of links, servers, vms");
 	assert_fails(SET("vms.a.memroy", "1M"), EINVAL,
 		     "vms.a: unknown key 'memroy'; did you mean 'memory'?");
 	assert_fails(SET("vms.a.device", "1M"), EINVAL,
@@ -82,10 +97,8 @@ static void an_unknown_key_gets_the_nearest_one(void **state)
 	assert_fails(
 		SET("links.a.owner", "1"), EINVAL,
 		"links.a: unknown key 'owner'; expected one of size, vectors, hugepages");
-	assert_fails(
-		SET("vms.a.disk", "1"), EINVAL,
-		"vms.a: unknown key 'disk'; expected one of kernel, initrd, cmdline, "
-		"memory, cpus, affinity, on_reset, console, console_prefix, devices");
+	assert_fails(SET("vms.a.disk", "1"), EINVAL,
+		     "vms.a: unknown key 'disk'; belfry.yaml(5) lists them");
 	assert_fails(SET("vms.a.devices.0.ivshmm.link", "r"), EINVAL,
 		     "vms.a.devices.0: unknown device 'ivshmm'; did you mean 'ivshmem'?");
 	assert_fails(SET("vms.a.devices.0.ivshmem.lnik", "r"), EINVAL,
@@ -205,8 +218,11 @@ static void a_call_that_fails_changes_nothing(void **state)
 				     "  a:\n"
 				     "    kernel: k\n"
 				     "    memory: 128M\n"
+				     "    hugepages: none\n"
+				     "    prefault: false\n"
 				     "    cpus: 1\n"
-				     "    on_reset: exit\n";
+				     "    on_reset: exit\n"
+				     "    stop_timeout: 10\n";
 	static const char *const wrong[] = {
 		"links.ring.vectors",
 		"links.new.size",
@@ -297,10 +313,8 @@ static void a_wrong_descriptor_is_refused(void **state)
 		     "vms.a.kernel: descriptor -1: Bad file descriptor");
 	assert_fails(SET_FD("vms.a.memory", 0), EINVAL,
 		     "vms.a.memory: size takes no descriptor");
-	assert_fails(
-		SET_FD("vms.a.none", 0), EINVAL,
-		"vms.a: unknown key 'none'; expected one of kernel, initrd, cmdline, "
-		"memory, cpus, affinity, on_reset, console, console_prefix, devices");
+	assert_fails(SET_FD("vms.a.none", 0), EINVAL,
+		     "vms.a: unknown key 'none'; belfry.yaml(5) lists them");
 	assert_null(belfry_config_vm_name(*state, 0));
 }
 
@@ -320,6 +334,64 @@ static void having_a_value_is_told_without_making_anything(void **state)
 	assert_int_equal(belfry_config_has(cfg, NULL), -EINVAL);
 	assert_int_equal(belfry_config_has(NULL, "vms.a.kernel"), -EINVAL);
 	assert_null(belfry_config_vm_name(cfg, 1));
+}
+
+static void a_value_is_told_as_text(void **state)
+{
+	struct belfry_config *cfg = *state;
+	BF_FREE char *memory = NULL;
+	BF_FREE char *timeout = NULL;
+	char *none = NULL;
+
+	assert_works(SET("vms.a.memory", "1024k"));
+	assert_works(SET_FD("vms.a.console", 0));
+	assert_works(belfry_config_get(cfg, "vms.a.memory", &memory, &err));
+	assert_string_equal(memory, "1M");
+	assert_works(belfry_config_get(cfg, "vms.b.stop_timeout", &timeout, &err));
+	assert_string_equal(timeout, "10");
+	assert_null(belfry_config_vm_name(cfg, 1));
+	assert_fails(belfry_config_get(cfg, "vms.a.cmdline", &none, &err), ENOENT,
+		     "vms.a.cmdline: has no value");
+	assert_fails(belfry_config_get(cfg, "vms.a.console", &none, &err), ENOENT,
+		     "vms.a.console: has no value");
+	assert_fails(belfry_config_get(cfg, "vms.a", &none, &err), EINVAL,
+		     "vms.a: not a key that holds a value");
+	assert_fails(belfry_config_get(cfg, "vms.a.memory", NULL, &err), EINVAL,
+		     "belfry_config_get: NULL argument");
+	assert_null(none);
+}
+
+/* --- what no single key shows --- */
+
+static void ram_is_a_number_of_huge_pages(void **state)
+{
+	assert_works(SET("vms.a.kernel", "k"));
+	assert_works(SET("vms.a.memory", "1025M"));
+	assert_works(SET("vms.a.hugepages", "2M"));
+	assert_fails(
+		VALIDATE(), EINVAL,
+		"vms.a: memory 1025M: not a multiple of hugepages 2M; 1026M would do");
+	assert_works(SET("vms.a.hugepages", "1G"));
+	assert_fails(VALIDATE(), EINVAL,
+		     "vms.a: memory 1025M: not a multiple of hugepages 1G; 2G would do");
+	assert_works(SET("vms.a.hugepages", "none"));
+	assert_works(VALIDATE());
+}
+
+static void a_pseudo_terminal_is_all_of_the_console(void **state)
+{
+	assert_works(SET("vms.a.kernel", "k"));
+	assert_works(SET("vms.a.console_pty", "p"));
+	assert_works(VALIDATE());
+	assert_works(SET_FD("vms.a.console_input", 0));
+	assert_fails(VALIDATE(), EINVAL,
+		     "vms.a: console_pty: it is both ways, so there cannot be "
+		     "console_input");
+	assert_works(SET("vms.a.console", "c"));
+	assert_fails(VALIDATE(), EINVAL,
+		     "vms.a: console_pty: it is both ways, so there cannot be console");
+	assert_fails(SET_FD("vms.a.console_pty", 0), EINVAL,
+		     "vms.a.console_pty: text takes no descriptor");
 }
 
 static void removing_takes_one_out(void **state)
@@ -342,10 +414,12 @@ static void what_cannot_be_removed_is_an_error(void **state)
 	assert_works(SET("vms.a.cpus", "1"));
 	assert_fails(REMOVE("vms.b"), ENOENT, "vms.b: no such VM");
 	assert_fails(REMOVE("links.a"), ENOENT, "links.a: no such link");
-	assert_fails(REMOVE("vms"), EINVAL, "vms: expected vms.NAME or links.NAME");
+	assert_fails(REMOVE("vms"), EINVAL,
+		     "vms: expected vms.NAME, links.NAME or servers.NAME");
 	assert_fails(REMOVE("vms.a.cpus"), EINVAL,
-		     "vms.a.cpus: expected vms.NAME or links.NAME");
-	assert_fails(REMOVE(""), EINVAL, "empty path: expected vms.NAME or links.NAME");
+		     "vms.a.cpus: expected vms.NAME, links.NAME or servers.NAME");
+	assert_fails(REMOVE(""), EINVAL,
+		     "empty path: expected vms.NAME, links.NAME or servers.NAME");
 }
 
 /* --- validation --- */
@@ -353,16 +427,19 @@ static void what_cannot_be_removed_is_an_error(void **state)
 static void a_complete_configuration_validates(void **state)
 {
 	assert_works(VALIDATE());
-	assert_works(LOAD("links: { ring: {} }\n"
-			  "vms:\n"
-			  "  a:\n"
-			  "    kernel: k\n"
-			  "    devices:\n"
-			  "      - ivshmem: { link: ring, vectors: 4 }\n"
-			  "      - ivshmem: { socket: s }\n"
-			  "      - ivshmem: { socket: s }\n"
-			  "      - ivshmem: { shm: s, size: 4k }\n"
-			  "      - ivshmem: { file: s, size: 1T }\n"));
+	assert_works(
+		LOAD("links: { ring: {} }\n"
+		     "vms:\n"
+		     "  a:\n"
+		     "    kernel: k\n"
+		     "    devices:\n"
+		     "      - ivshmem: { link: ring, vectors: 4 }\n"
+		     "      - ivshmem: { socket: s }\n"
+		     "      - ivshmem: { socket: s }\n"
+		     "      - ivshmem: { shm: s, size: 4k }\n"
+		     "      - ivshmem: { file: s, size: 1T }\n"
+		     "      - ivshmem: { file: t, size: 4k, by_hand: on, id: 65535,\n"
+		     "                   vectors: 2, doorbell_window: on }\n"));
 	assert_works(VALIDATE());
 }
 
@@ -434,6 +511,20 @@ static void ivshmem_keys_fit_the_source(void **state)
 		*state, "socket: s, size: 4k", NULL,
 		"t.yaml:3:3: vms.a.devices.0.ivshmem: size: only with shm or file; a "
 		"socket brings its own");
+	assert_ivshmem(*state, "file: f, by_hand: on", NULL,
+		       "t.yaml:3:3: vms.a.devices.0.ivshmem: file needs a size, such as "
+		       "size: 4M");
+	assert_ivshmem(*state, "shm: s, size: 4k, id: 1", NULL,
+		       "t.yaml:3:3: vms.a.devices.0.ivshmem: id: only with by_hand");
+	assert_ivshmem(*state, "link: ring, id: 1", NULL,
+		       "t.yaml:3:3: vms.a.devices.0.ivshmem: id: only with shm or file; "
+		       "a link has a server");
+	assert_ivshmem(*state, "socket: s, by_hand: on", NULL,
+		       "t.yaml:3:3: vms.a.devices.0.ivshmem: by_hand: only with shm or "
+		       "file; a socket has a server");
+	assert_ivshmem(*state, "shm: s, size: 4k, by_hand: on, revision: 0, msi: off",
+		       NULL,
+		       "t.yaml:3:3: vms.a.devices.0.ivshmem: by_hand: only with msi");
 	assert_ivshmem(*state, "shm: s, size: 4k, vectors: 1", NULL,
 		       "t.yaml:3:3: vms.a.devices.0.ivshmem: vectors: only with link or "
 		       "socket; shm has no doorbells");
@@ -500,6 +591,9 @@ int main(void)
 		config_test(descriptors_stand_for_files_and_are_closed_in_the_end),
 		config_test(a_wrong_descriptor_is_refused),
 		config_test(having_a_value_is_told_without_making_anything),
+		config_test(a_value_is_told_as_text),
+		config_test(ram_is_a_number_of_huge_pages),
+		config_test(a_pseudo_terminal_is_all_of_the_console),
 		config_test(removing_takes_one_out),
 		config_test(what_cannot_be_removed_is_an_error),
 		config_test(a_complete_configuration_validates),

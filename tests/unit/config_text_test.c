@@ -30,14 +30,19 @@ static void defaults_are_printed_and_what_is_not_given_is_not(void **state)
 			    "  a:\n"
 			    "    kernel: k\n"
 			    "    memory: 128M\n"
+			    "    hugepages: none\n"
+			    "    prefault: false\n"
 			    "    cpus: 1\n"
 			    "    on_reset: exit\n"
+			    "    stop_timeout: 10\n"
 			    "    devices:\n"
 			    "      - ivshmem:\n"
 			    "          link: ring\n"
 			    "          doorbells: adaptive\n"
 			    "          doorbells_max: 16\n"
 			    "          doorbell_window: false\n"
+			    "          by_hand: false\n"
+			    "          id: 0\n"
 			    "          revision: 1\n"
 			    "          msi: true\n"
 			    "          ioeventfd: auto\n"
@@ -54,8 +59,11 @@ static void a_descriptor_is_printed_as_a_comment(void **state)
 			    "  a:\n"
 			    "    # kernel: an open descriptor\n"
 			    "    memory: 128M\n"
+			    "    hugepages: none\n"
+			    "    prefault: false\n"
 			    "    cpus: 1\n"
-			    "    on_reset: exit\n");
+			    "    on_reset: exit\n"
+			    "    stop_timeout: 10\n");
 }
 
 /* Print, load into an empty configuration, print: the same text. */
@@ -81,11 +89,16 @@ static void every_key_survives_the_round_trip(void **state)
 			  "    kernel: /boot/vmlinuz\n"
 			  "    initrd: ./initrd.img\n"
 			  "    cmdline: console=ttyS0 quiet -- \"a b\"\n"
-			  "    memory: 1028k\n"
+			  "    memory: 1028M\n"
 			  "    cpus: 4\n"
 			  "    affinity: 0,2-3\n"
 			  "    console: '-'\n"
 			  "    console_prefix: '1e3: '\n"
+			  "    console_input: /dev/null\n"
+			  "    console_pty: 'a: b'\n"
+			  "    hugepages: 2M\n"
+			  "    prefault: true\n"
+			  "    stop_timeout: 0\n"
 			  "    devices:\n"
 			  "      - ivshmem: { link: ring, vectors: 3 }\n"
 			  "      - ivshmem: { socket: /tmp/s }\n"
@@ -129,8 +142,9 @@ static void text_that_yaml_would_misread_is_quoted(void **state)
 	for (size_t i = 0; i < BF_ARRAY_LEN(texts); i++) {
 		assert_works(SET("vms.a.cmdline", texts[i].value));
 		snprintf(want, sizeof(want),
-			 "vms:\n  a:\n    cmdline: %s\n    memory: 128M\n    cpus: 1\n"
-			 "    on_reset: exit\n",
+			 "vms:\n  a:\n    cmdline: %s\n    memory: 128M\n"
+			 "    hugepages: none\n    prefault: false\n    cpus: 1\n"
+			 "    on_reset: exit\n    stop_timeout: 10\n",
 			 texts[i].printed);
 		assert_text(*state, want);
 		assert_round_trip(*state);

@@ -33,12 +33,22 @@ int bf_peer_connect(const char *path, struct belfry_error *err)
 	return eventfd(0, EFD_CLOEXEC); /* any descriptor */
 }
 
+static bool is_there(const struct bf_peer *peer, uint16_t id)
+{
+	for (unsigned int i = 0; i < peer->n; i++)
+		if (peer->vectors[i].id == id)
+			return true;
+	return false;
+}
+
 int fake_join(struct bf_peer *peer, uint16_t id, unsigned int number)
 {
 	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
 	if (fd < 0)
 		return fd;
+	if (id != peer->id && !is_there(peer, id))
+		peer->ops->joined(peer->owner, id);
 	peer->vectors = reallocarray(peer->vectors, peer->n + 1, sizeof(*peer->vectors));
 	if (!peer->vectors)
 		abort();

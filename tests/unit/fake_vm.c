@@ -95,6 +95,14 @@ void bf_vm_end(struct belfry_vm *vm, enum belfry_stop reason, unsigned int statu
 	va_end(ap);
 }
 
+void bf_vm_link_event(struct belfry_vm *vm, const struct belfry_event *event)
+{
+	must(pthread_mutex_trylock(&vm->lock) == 0, "the embedder is told with the lock");
+	pthread_mutex_unlock(&vm->lock);
+	fake_of(vm)->event = *event;
+	fake_of(vm)->events++;
+}
+
 void bf_vm_count_doorbell_exit(struct belfry_vm *vm)
 {
 	fake_of(vm)->doorbell_exits++;
@@ -300,13 +308,14 @@ unsigned int fake_attached(const struct fake_vm *fake)
 	return n;
 }
 
-void bf_irq_line(struct belfry_vm *vm, unsigned int line, bool level)
+bool bf_irq_line(struct belfry_vm *vm, unsigned int line, bool level)
 {
 	struct fake_vm *fake = fake_of(vm);
 
 	must(line < FAKE_LINES, "an interrupt line that no PC has");
 	fake->raised[line] += level && !fake->lines[line];
 	fake->lines[line] = level;
+	return !fake->masked[line];
 }
 
 /* --- console --- */
@@ -326,6 +335,11 @@ bool bf_console_put(struct belfry_vm *vm, uint8_t byte)
 		return false;
 	fake->console[fake->console_len++] = byte;
 	return true;
+}
+
+void bf_console_wanted(struct belfry_vm *vm)
+{
+	fake_of(vm)->input_wanted++;
 }
 
 /* --- making one --- */

@@ -58,6 +58,7 @@ struct fake_vm {
 	unsigned int interrupts;
 
 	bool lines[FAKE_LINES];
+	bool masked[FAKE_LINES]; /* by the guest */
 	unsigned int raised[FAKE_LINES]; /* edges from low to high */
 
 	unsigned int maps_refused; /* so many calls of bf_vm_map() fail with ENOSPC */
@@ -66,6 +67,10 @@ struct fake_vm {
 	char console[256];
 	unsigned int console_len;
 	unsigned int console_room;
+	unsigned int input_wanted; /* how often the serial port has asked for more */
+
+	struct belfry_event event; /* the last that was told */
+	unsigned int events;
 
 	enum belfry_stop end; /* 0: runs on */
 	unsigned int status;

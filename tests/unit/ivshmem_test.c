@@ -358,6 +358,44 @@ static void doorbells_outlive_the_server(void **state)
 			    "ivshmem: server lost: end of file; known peers stay");
 }
 
+/* The device is the first of the VM's. */
+static void assert_told(const struct fixture *f, unsigned int events,
+			enum belfry_event_type type, uint32_t peer)
+{
+	assert_int_equal(f->fake->events, events);
+	assert_int_equal(f->fake->event.type, type);
+	assert_int_equal(f->fake->event.device, 0);
+	assert_int_equal(f->fake->event.peer, peer);
+	assert_int_equal(f->fake->event.size, sizeof(struct belfry_event));
+}
+
+static void the_embedder_is_told_who_comes_and_goes(void **state)
+{
+	const struct fixture *f = *state;
+	const unsigned int before = f->fake->events;
+
+	fake_join(f->peer, 9, 0);
+	assert_told(f, before + 1, BELFRY_EVENT_PEER_JOINED, 9);
+	fake_join(f->peer, 9, 1); /* one more vector is no news */
+	assert_told(f, before + 1, BELFRY_EVENT_PEER_JOINED, 9);
+	fake_leave(f->peer, 9);
+	assert_told(f, before + 2, BELFRY_EVENT_PEER_LEFT, 9);
+}
+
+static void the_embedder_is_told_of_the_server(void **state)
+{
+	const struct fixture *f = *state;
+	const unsigned int before = f->fake->events;
+
+	fake_lose_server(f->peer);
+	assert_told(f, before + 1, BELFRY_EVENT_SERVER_LOST, 0);
+	assert_non_null(f->fake->event.why);
+	fake_return_server(f->peer); /* before that, OTHER has left; not we */
+	assert_told(f, before + 3, BELFRY_EVENT_SERVER_BACK, 0);
+	fake_change_server(f->peer);
+	assert_told(f, before + 4, BELFRY_EVENT_SERVER_CHANGED, 0);
+}
+
 /* --- doorbells that reach us --- */
 
 static void a_doorbell_rings_the_peer_and_vector_it_names(void **state)
@@ -729,6 +767,8 @@ int main(void)
 		ivshmem_test(a_move_that_is_none_or_fails_leaves_the_doorbells_bound),
 		ivshmem_test(without_decoding_there_are_no_doorbells),
 		ivshmem_test(doorbells_outlive_the_server),
+		ivshmem_test(the_embedder_is_told_who_comes_and_goes),
+		ivshmem_test(the_embedder_is_told_of_the_server),
 
 		ivshmem_test(a_doorbell_rings_the_peer_and_vector_it_names),
 		ivshmem_test(all_16_bits_of_the_vector_count),

@@ -11,6 +11,8 @@
 #define HOLE  (3 * GIB)
 #define LIMIT (1ULL << 36)
 
+#define POWER_BUTTON 9
+
 /* Nothing here talks to KVM. */
 int bf_vm_kvm_vm(const struct belfry_vm *vm)
 {
@@ -166,6 +168,8 @@ static void interrupts_of_isa_go_to_both_kinds_of_controller(void **state)
 
 	for (unsigned int gsi = 3; gsi < 16; gsi++) {
 		assert_true(routed(routes, n, gsi, KVM_IRQCHIP_IOAPIC, gsi));
+		if (gsi == POWER_BUTTON)
+			continue;
 		assert_true(
 			routed(routes, n, gsi,
 			       gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
@@ -188,13 +192,24 @@ static void the_timer_is_on_pin_2_of_the_io_apic(void **state)
 	assert_false(routed(routes, n, 2, KVM_IRQCHIP_PIC_MASTER, 2));
 }
 
+static void the_power_button_is_kept_from_pics_that_nobody_has_set_up(void **state)
+{
+	struct kvm_irq_routing_entry routes[BF_ARCH_LINES_MAX];
+	unsigned int first_msi;
+	const unsigned int n = bf_arch_routes(routes, &first_msi);
+
+	assert_true(routed(routes, n, POWER_BUTTON, KVM_IRQCHIP_IOAPIC, POWER_BUTTON));
+	assert_false(
+		routed(routes, n, POWER_BUTTON, KVM_IRQCHIP_PIC_SLAVE, POWER_BUTTON % 8));
+}
+
 static void msis_come_behind_the_lines(void **state)
 {
 	struct kvm_irq_routing_entry routes[BF_ARCH_LINES_MAX];
 	unsigned int first_msi;
 	const unsigned int n = bf_arch_routes(routes, &first_msi);
 
-	assert_int_equal(n, 15 + 23);
+	assert_int_equal(n, 14 + 23);
 	assert_int_equal(first_msi, 24);
 	for (unsigned int i = 0; i < n; i++) {
 		assert_int_equal(routes[i].type, KVM_IRQ_ROUTING_IRQCHIP);
@@ -216,6 +231,8 @@ int main(void)
 
 		cmocka_unit_test(interrupts_of_isa_go_to_both_kinds_of_controller),
 		cmocka_unit_test(the_timer_is_on_pin_2_of_the_io_apic),
+		cmocka_unit_test(
+			the_power_button_is_kept_from_pics_that_nobody_has_set_up),
 		cmocka_unit_test(msis_come_behind_the_lines),
 	};
 

@@ -160,6 +160,80 @@ static void accept_gives_a_close_on_exec_socket(void **state)
 	assert_true(n.res >= 0);
 	assert_int_equal(fcntl(n.res, F_GETFD), FD_CLOEXEC);
 	close(n.res);
+	bf_loop_cancel(f->loop, &n.op);
+}
+
+/* A listening socket, and its name of the kernel's choice in @sa. */
+static int listen_anywhere(struct sockaddr_un *sa, socklen_t *len)
+{
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	*sa = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	*len = sizeof(*sa);
+	assert_int_equal(bind(listener, (struct sockaddr *)sa, sizeof(sa->sun_family)),
+			 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)sa, len), 0);
+	assert_int_equal(listen(listener, 8), 0);
+	return listener;
+}
+
+static void close_accepted(struct note *n)
+{
+	if (n->res >= 0)
+		close(n->res);
+}
+
+static void connect_and_run(struct fixture *f, const struct sockaddr_un *sa,
+			    socklen_t len)
+{
+	BF_CLOSE int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(connect(client, (const struct sockaddr *)sa, len), 0);
+	bf_loop_run_once(f->loop, 5 * S);
+}
+
+static void accepting_goes_on_by_itself(void **state)
+{
+	struct fixture *f = *state;
+	struct note n = note_on(f->loop);
+	struct sockaddr_un sa;
+	socklen_t len;
+	BF_CLOSE int listener = listen_anywhere(&sa, &len);
+
+	n.then = close_accepted;
+	bf_loop_accept(f->loop, &n.op, listener);
+	for (int i = 1; i <= 3; i++) {
+		connect_and_run(f, &sa, len);
+		assert_int_equal(n.called, i);
+		assert_true(n.op.armed);
+	}
+	bf_loop_cancel(f->loop, &n.op);
+	assert_int_equal(n.res, -ECANCELED);
+	assert_false(n.op.armed);
+}
+
+/* As on a kernel before 5.19: it says EINVAL once, and the op goes on singly. */
+static void without_multishot_each_accept_is_started_anew(void **state)
+{
+	struct fixture *f = *state;
+	struct note n = note_on(f->loop);
+	struct sockaddr_un sa;
+	socklen_t len;
+	BF_CLOSE int listener = listen_anywhere(&sa, &len);
+
+	bf_loop_accept(f->loop, &n.op,
+		       f->pair[0]); /* EINVAL, whichever way it is asked */
+	run_until_called(f->loop, &n);
+	assert_int_equal(n.res, -EINVAL);
+	assert_true(n.op.single);
+	n = (struct note){ .op = n.op, .loop = f->loop, .then = close_accepted };
+	for (int i = 1; i <= 3; i++) {
+		bf_loop_accept(f->loop, &n.op, listener);
+		connect_and_run(f, &sa, len);
+		assert_int_equal(n.called, i);
+		assert_true(n.res >= 0);
+		assert_false(n.op.armed);
+	}
 }
 
 static void poll_reports_the_events(void **state)
@@ -496,6 +570,8 @@ int main(void)
 		TEST(a_message_that_is_sent_is_received),
 		TEST(an_error_reaches_done),
 		TEST(accept_gives_a_close_on_exec_socket),
+		TEST(accepting_goes_on_by_itself),
+		TEST(without_multishot_each_accept_is_started_anew),
 		TEST(poll_reports_the_events),
 		TEST(waiting_ends_when_the_time_is_over),
 		TEST(cancel_takes_back_an_op_of_every_kind),

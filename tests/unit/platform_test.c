@@ -154,6 +154,19 @@ static void the_debug_exit_carries_a_status(void **state)
 	assert_int_equal(f->fake->status, 0x2a);
 }
 
+static void the_power_button_is_an_edge_on_line_9(void **state)
+{
+	const struct fixture *f = *state;
+
+	assert_true(bf_arch_power_button(f->platform));
+	assert_int_equal(f->fake->raised[9], 1);
+	assert_false(f->fake->lines[9]);
+	f->fake->masked[9] = true;
+	assert_false(bf_arch_power_button(f->platform));
+	assert_int_equal(f->fake->raised[9], 2);
+	assert_int_equal(f->fake->end, 0);
+}
+
 /* --- COM1 --- */
 
 static void a_wide_access_to_the_serial_port_is_one_for_each_byte(void **state)
@@ -193,6 +206,7 @@ int main(void)
 		platform_test(the_keyboard_controller_resets),
 		platform_test(sleep_state_5_is_power_off),
 		platform_test(the_debug_exit_carries_a_status),
+		platform_test(the_power_button_is_an_edge_on_line_9),
 
 		platform_test(a_wide_access_to_the_serial_port_is_one_for_each_byte),
 		platform_test(its_interrupt_is_line_4),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/unit/serial_test.c - the serial port, devices/serial.c */
 #include <linux/serial_reg.h>
+#include <string.h>
 
 #include "devices/serial.h"
 #include "tests/unit/fake_vm.h"
@@ -242,6 +243,7 @@ static void in_loop_back_what_is_sent_is_received(void **state)
 {
 	struct fixture *f = *state;
 
+	put(f, UART_FCR, UART_FCR_ENABLE_FIFO);
 	put(f, UART_MCR, UART_MCR_LOOP);
 	put(f, UART_TX, 'a');
 	put(f, UART_TX, 'b');
@@ -298,17 +300,54 @@ static void a_received_byte_comes_before_an_empty_transmitter(void **state)
 	assert_int_equal(get(f, UART_IIR), UART_IIR_NO_INT);
 }
 
-static void a_full_fifo_loses_what_comes_last(void **state)
+/* Linux counts the bytes that come back from 256: 16 is a 16550A, 64 another chip. */
+static void a_full_fifo_of_16_bytes_loses_what_comes_last(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_FCR, UART_FCR_ENABLE_FIFO);
+	put(f, UART_MCR, UART_MCR_LOOP);
+	for (unsigned int i = 0; i < 256; i++)
+		put(f, UART_TX, i);
+	for (unsigned int i = 0; i < 16; i++)
+		assert_int_equal(get(f, UART_RX), i);
+	assert_false(get(f, UART_LSR) & UART_LSR_DR);
+	get(f, UART_RX); /* nothing there: any value, no harm */
+}
+
+static void without_the_fifo_the_last_byte_stays(void **state)
 {
 	struct fixture *f = *state;
 
 	put(f, UART_MCR, UART_MCR_LOOP);
-	for (unsigned int i = 0; i < 100; i++)
-		put(f, UART_TX, i);
-	for (unsigned int i = 0; i < sizeof(f->port.rx); i++)
-		assert_int_equal(get(f, UART_RX), i);
+	put(f, UART_TX, 'a');
+	put(f, UART_TX, 'b');
+	assert_int_equal(get(f, UART_RX), 'b');
 	assert_false(get(f, UART_LSR) & UART_LSR_DR);
-	get(f, UART_RX); /* nothing there: any value, no harm */
+}
+
+static void an_overrun_shows_once_and_comes_before_the_byte(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_MCR, UART_MCR_LOOP);
+	put(f, UART_IER, UART_IER_RLSI | UART_IER_RDI);
+	put(f, UART_TX, 'a');
+	assert_int_equal(get(f, UART_IIR), UART_IIR_RDI);
+	put(f, UART_TX, 'b');
+	assert_int_equal(get(f, UART_IIR), UART_IIR_RLSI);
+	assert_true(get(f, UART_LSR) & UART_LSR_OE);
+	assert_false(get(f, UART_LSR) & UART_LSR_OE);
+	assert_int_equal(get(f, UART_IIR), UART_IIR_RDI);
+}
+
+static void in_loop_back_a_busy_console_does_not_matter(void **state)
+{
+	struct fixture *f = *state;
+
+	f->fake->console_room = 0;
+	put(f, UART_MCR, UART_MCR_LOOP);
+	assert_int_equal(get(f, UART_LSR), UART_LSR_THRE | UART_LSR_TEMT);
 }
 
 static void the_fifo_can_be_emptied(void **state)
@@ -317,10 +356,170 @@ static void the_fifo_can_be_emptied(void **state)
 
 	put(f, UART_MCR, UART_MCR_LOOP);
 	put(f, UART_IER, UART_IER_RDI);
+	put(f, UART_FCR, UART_FCR_ENABLE_FIFO);
 	put(f, UART_TX, 'a');
 	put(f, UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR);
 	assert_false(get(f, UART_LSR) & UART_LSR_DR);
 	assert_int_equal(get(f, UART_IIR), 0xc0 | UART_IIR_NO_INT);
+}
+
+static void switching_the_fifo_empties_it(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_MCR, UART_MCR_LOOP);
+	put(f, UART_TX, 'a');
+	put(f, UART_FCR, UART_FCR_ENABLE_FIFO);
+	assert_false(get(f, UART_LSR) & UART_LSR_DR);
+	put(f, UART_TX, 'b');
+	put(f, UART_FCR, 0);
+	assert_false(get(f, UART_LSR) & UART_LSR_DR);
+}
+
+/* --- what comes from the other end --- */
+
+static unsigned int input(struct fixture *f, const char *text)
+{
+	return bf_serial_input(&f->port, (const uint8_t *)text, strlen(text));
+}
+
+/* As Linux does when somebody opens the port. */
+static void listen_with_fifo(struct fixture *f)
+{
+	put(f, UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_TRIGGER_8);
+	put(f, UART_IER, UART_IER_RLSI | UART_IER_RDI);
+	put(f, UART_MCR, UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT2);
+}
+
+static void input_is_received_and_interrupts(void **state)
+{
+	struct fixture *f = *state;
+
+	listen_with_fifo(f);
+	assert_false(line(f));
+	assert_int_equal(input(f, "ab"), 2);
+	assert_true(line(f));
+	assert_true(get(f, UART_LSR) & UART_LSR_DR);
+	assert_int_equal(get(f, UART_RX), 'a');
+	assert_true(line(f));
+	assert_int_equal(get(f, UART_RX), 'b');
+	assert_false(line(f));
+	assert_false(get(f, UART_LSR) & UART_LSR_DR);
+}
+
+static void the_trigger_level_tells_bytes_from_a_pause(void **state)
+{
+	static const struct {
+		uint8_t fcr;
+		unsigned int level;
+	} levels[] = { { UART_FCR_TRIGGER_1, 1 },
+		       { UART_FCR_TRIGGER_4, 4 },
+		       { UART_FCR_TRIGGER_8, 8 },
+		       { UART_FCR_TRIGGER_14, 14 } };
+	struct fixture *f = *state;
+
+	listen_with_fifo(f);
+	for (unsigned int i = 0; i < 4; i++) {
+		put(f, UART_FCR,
+		    UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR | levels[i].fcr);
+		for (unsigned int n = 1; n <= 16; n++) {
+			assert_int_equal(input(f, "x"), 1);
+			assert_int_equal(get(f, UART_IIR) & 0x0f,
+					 n < levels[i].level ? UART_IIR_RX_TIMEOUT
+							     : UART_IIR_RDI);
+		}
+	}
+}
+
+static void what_the_fifo_cannot_take_is_left_to_the_other_end(void **state)
+{
+	struct fixture *f = *state;
+
+	listen_with_fifo(f);
+	assert_int_equal(input(f, "0123456789abcdefgh"), 16);
+	assert_int_equal(input(f, "gh"), 0);
+	assert_false(get(f, UART_LSR) & UART_LSR_OE);
+	for (unsigned int i = 0; i < 16; i++)
+		assert_int_equal(get(f, UART_RX), "0123456789abcdef"[i]);
+	assert_int_equal(input(f, "gh"), 2);
+	assert_int_equal(get(f, UART_RX), 'g');
+}
+
+static void without_the_fifo_it_takes_a_byte_at_a_time(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_MCR, UART_MCR_RTS);
+	assert_int_equal(input(f, "ab"), 1);
+	assert_int_equal(input(f, "b"), 0);
+	assert_int_equal(get(f, UART_RX), 'a');
+	assert_int_equal(input(f, "b"), 1);
+	assert_int_equal(get(f, UART_RX), 'b');
+}
+
+/* The line falls in between: the interrupt is edge-triggered. */
+static void it_asks_for_more_when_the_fifo_is_empty(void **state)
+{
+	struct fixture *f = *state;
+	unsigned int before;
+
+	listen_with_fifo(f);
+	input(f, "abc");
+	before = f->fake->input_wanted;
+	get(f, UART_RX);
+	get(f, UART_RX);
+	assert_int_equal(f->fake->input_wanted, before);
+	get(f, UART_RX);
+	assert_int_equal(f->fake->input_wanted, before + 1);
+	assert_int_equal(raised(f), 1);
+	input(f, "d");
+	assert_int_equal(raised(f), 2);
+}
+
+static void a_guest_that_does_not_listen_is_sent_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(input(f, "a"), 0);
+	assert_int_equal(f->fake->input_wanted, 0);
+	put(f, UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR);
+	assert_int_equal(f->fake->input_wanted, 0);
+	put(f, UART_MCR, UART_MCR_RTS);
+	assert_int_equal(f->fake->input_wanted, 1);
+	assert_int_equal(input(f, "a"), 1);
+}
+
+static void the_receivers_interrupt_says_so_while_rts_is_unused(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_IER, UART_IER_RDI);
+	assert_int_equal(f->fake->input_wanted, 1);
+	assert_int_equal(input(f, "a"), 1);
+	get(f, UART_RX);
+	put(f, UART_IER, 0);
+	assert_int_equal(input(f, "b"), 0);
+}
+
+static void a_guest_that_lowers_rts_is_sent_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	listen_with_fifo(f);
+	put(f, UART_MCR, UART_MCR_DTR | UART_MCR_OUT2);
+	assert_int_equal(input(f, "a"), 0);
+	put(f, UART_MCR, UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT2);
+	assert_int_equal(input(f, "a"), 1);
+}
+
+static void in_loop_back_nothing_comes_from_the_other_end(void **state)
+{
+	struct fixture *f = *state;
+
+	listen_with_fifo(f);
+	put(f, UART_MCR, UART_MCR_LOOP | UART_MCR_RTS);
+	assert_int_equal(input(f, "a"), 0);
+	assert_false(get(f, UART_LSR) & UART_LSR_DR);
 }
 
 #define serial_test(f) cmocka_unit_test_setup_teardown(f, make, unmake)
@@ -350,8 +549,22 @@ int main(void)
 		serial_test(in_loop_back_the_modem_lines_are_its_own_outputs),
 		serial_test(in_loop_back_the_line_stays_low),
 		serial_test(a_received_byte_comes_before_an_empty_transmitter),
-		serial_test(a_full_fifo_loses_what_comes_last),
+		serial_test(a_full_fifo_of_16_bytes_loses_what_comes_last),
+		serial_test(without_the_fifo_the_last_byte_stays),
+		serial_test(an_overrun_shows_once_and_comes_before_the_byte),
+		serial_test(in_loop_back_a_busy_console_does_not_matter),
 		serial_test(the_fifo_can_be_emptied),
+		serial_test(switching_the_fifo_empties_it),
+
+		serial_test(input_is_received_and_interrupts),
+		serial_test(the_trigger_level_tells_bytes_from_a_pause),
+		serial_test(what_the_fifo_cannot_take_is_left_to_the_other_end),
+		serial_test(without_the_fifo_it_takes_a_byte_at_a_time),
+		serial_test(it_asks_for_more_when_the_fifo_is_empty),
+		serial_test(a_guest_that_does_not_listen_is_sent_nothing),
+		serial_test(the_receivers_interrupt_says_so_while_rts_is_unused),
+		serial_test(a_guest_that_lowers_rts_is_sent_nothing),
+		serial_test(in_loop_back_nothing_comes_from_the_other_end),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

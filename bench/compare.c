@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bench/compare.c - is it slower than it was?
+ *
+ * The rule, per case and for belfry's own series:
+ *
+ * 1. A run's figure is its p50 (of rates: the rate). Where the floor ran in the same
+ *    turn it is the ratio to the floor's, so that a host that is slower today judges
+ *    nobody; else it is the figure itself.
+ * 2. The change is the factor between the runs of the two results, with the interval
+ *    that holds it with 99 % confidence: bench_ratio().
+ * 3. Worse: all of the interval is above 1 + max_regression. Same or better: all of it is
+ *    at or below that; better, if all of it is below 1 / (1 + max_regression). Else it is
+ *    too noisy to tell, as it is with fewer than five runs on either side.
+ *
+ * What was measured before and cannot be now is too noisy to tell, too: silence must not
+ * pass.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/own.h"
+#include "bench/compare.h"
+
+#define FLOOR_DRIFT 0.1 /* of the floor, from which on it is mentioned */
+
+const char *const bench_change_names[BENCH_CHANGES] = {
+	[BENCH_BETTER] = "better",     [BENCH_UNCHANGED] = "same",
+	[BENCH_REGRESSED] = "worse",   [BENCH_UNCLEAR] = "too noisy to tell",
+	[BENCH_GONE] = "not measured",
+};
+
+__attribute__((format(printf, 2, 3))) static void warn(struct bench_comparison *c,
+						       const char *fmt, ...)
+{
+	va_list ap;
+
+	if (c->n_warnings == BENCH_NOTES_MAX)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(c->warnings[c->n_warnings++], sizeof(c->warnings[0]), fmt, ap);
+	va_end(ap);
+}
+
+/* --- the two hosts --- */
+
+/* Return: 0; -EXDEV when it is another machine and that is refused. */
+static int compare_hosts(struct bench_comparison *c, struct belfry_error *err)
+{
+	for (size_t i = 0; i < BENCH_HOST_FACTS; i++) {
+		const struct bench_fact *fact = &bench_facts[i];
+		const char *before = c->before->host.facts[i];
+		const char *after = c->after->host.facts[i];
+
+		if (strcmp(before, after) == 0)
+			continue;
+		if (fact->machine && c->rule.strict)
+			return bf_err(err, EXDEV,
+				      "the baseline is of another machine: %s: '%.60s' "
+				      "before, '%.60s' now",
+				      fact->title, before, after);
+		warn(c, "%s: %s: '%.60s' before, '%.60s' now",
+		     fact->machine ? "the baseline is of another machine"
+				   : "another setting",
+		     fact->title, before, after);
+	}
+	return 0;
+}
+
+static void compare_settings(struct bench_comparison *c)
+{
+	if (c->before->settings.ms != c->after->settings.ms)
+		warn(c, "another setting: runs of %u ms before, of %u ms now",
+		     c->before->settings.ms, c->after->settings.ms);
+	if (!c->before->complete)
+		warn(c, "the baseline is not complete: %s", c->before->stopped);
+	if (!c->after->complete)
+		warn(c, "the result is not complete: %s", c->after->stopped);
+}
+
+/* --- figures --- */
+
+static bool by_ratio(const struct bench_comparison *c, const struct bench_series *before,
+		     const struct bench_series *after)
+{
+	double ratios[BENCH_RUNS_MAX];
+
+	return c->rule.judge != BENCH_JUDGE_TIME &&
+	       strcmp(before->contestant, "floor") != 0 &&
+	       bench_series_ratios(c->before, before, ratios) &&
+	       bench_series_ratios(c->after, after, ratios);
+}
+
+/* What is judged, more being worse. Return: how many. */
+static size_t figures_of(const struct bench_result *r, const struct bench_series *s,
+			 bool ratio, double *out)
+{
+	size_t n;
+
+	if (ratio)
+		return bench_series_ratios(r, s, out);
+	n = bench_series_figures(s, out);
+	for (size_t i = 0; i < n && s->unit != BENCH_NS; i++)
+		out[i] = 1 / out[i];
+	return n;
+}
+
+/* A median as it is shown: a rate is a rate again. */
+static double shown(double median, const struct bench_series *s, bool ratio)
+{
+	return s->unit == BENCH_NS || ratio || median == 0 ? median : 1 / median;
+}
+
+static enum bench_change verdict_of(const struct bench_interval *change, double limit)
+{
+	if (!change->known)
+		return BENCH_UNCLEAR;
+	if (change->low > 1 + limit)
+		return BENCH_REGRESSED;
+	if (change->high < 1 / (1 + limit))
+		return BENCH_BETTER;
+	return change->high <= 1 + limit ? BENCH_UNCHANGED : BENCH_UNCLEAR;
+}
+
+static void judge(struct bench_comparison *c, struct bench_judgement *j)
+{
+	double before[BENCH_RUNS_MAX], after[BENCH_RUNS_MAX];
+	size_t n, m;
+
+	j->ratio = by_ratio(c, j->before, j->after);
+	m = figures_of(c->before, j->before, j->ratio, before);
+	n = figures_of(c->after, j->after, j->ratio, after);
+	j->change = bench_ratio(after, n, before, m, BENCH_CONFIDENCE);
+	j->before_figure = shown(bench_median(before, m), j->before, j->ratio);
+	j->after_figure = shown(bench_median(after, n), j->after, j->ratio);
+	j->verdict = verdict_of(&j->change, c->rule.max_regression);
+	if (j->verdict != BENCH_UNCLEAR)
+		return;
+	if (j->change.known)
+		snprintf(j->why, sizeof(j->why),
+			 "the change may be anything from %+.1f %% to %+.1f %%",
+			 (j->change.low - 1) * 100, (j->change.high - 1) * 100);
+	else
+		snprintf(j->why, sizeof(j->why),
+			 "%zu runs before, %zu now: at least %d of each are needed", m, n,
+			 BENCH_RUNS_NEEDED);
+}
+
+/* --- all of them --- */
+
+static bool is_judged(const struct bench_series *s)
+{
+	return s->status == BENCH_MEASURED && strncmp(s->contestant, "belfry", 6) == 0;
+}
+
+/* NULL when @r was not to measure it at all. */
+static const struct bench_series *counterpart(const struct bench_result *r,
+					      const struct bench_series *s)
+{
+	return bench_result_find(r, s->scenario, s->contestant, s->parameter, s->value);
+}
+
+static void add_judgement(struct bench_comparison *c, const struct bench_series *before)
+{
+	const struct bench_series *after = counterpart(c->after, before);
+	struct bench_judgement *j = &c->judgements[c->n];
+
+	if (!after || (c->rule.judge == BENCH_JUDGE_RATIO && !by_ratio(c, before, after)))
+		return;
+	*j = (struct bench_judgement){ .before = before, .after = after };
+	c->n++;
+	if (after->status == BENCH_MEASURED && after->unit == before->unit) {
+		judge(c, j);
+		return;
+	}
+	j->verdict = BENCH_GONE;
+	snprintf(j->why, sizeof(j->why), "%.150s",
+		 *after->reason ? after->reason : "it has not run");
+}
+
+/* The floor is no part of the verdict. That it moved says what changed: the host. */
+static void note_floor(struct bench_comparison *c, const struct bench_series *before)
+{
+	const struct bench_series *after = counterpart(c->after, before);
+	double old[BENCH_RUNS_MAX], new[BENCH_RUNS_MAX];
+	struct bench_interval change;
+	size_t n, m;
+
+	if (!after || after->status != BENCH_MEASURED)
+		return;
+	m = figures_of(c->before, before, false, old);
+	n = figures_of(c->after, after, false, new);
+	change = bench_ratio(new, n, old, m, BENCH_CONFIDENCE);
+	if (change.known &&
+	    (change.low > 1 + FLOOR_DRIFT || change.high < 1 / (1 + FLOOR_DRIFT)))
+		warn(c, "%s: the host itself has changed: its floor by %+.0f %%",
+		     bench_series_label(before).text, (change.middle - 1) * 100);
+}
+
+static int judge_all(struct bench_comparison *c, struct belfry_error *err)
+{
+	c->judgements = calloc(c->before->n_series + 1, sizeof(*c->judgements));
+	if (!c->judgements)
+		return bf_err(err, ENOMEM, "out of memory");
+	for (unsigned int i = 0; i < c->before->n_series; i++) {
+		const struct bench_series *s = &c->before->series[i];
+
+		if (is_judged(s))
+			add_judgement(c, s);
+		else if (s->status == BENCH_MEASURED &&
+			 strcmp(s->contestant, "floor") == 0)
+			note_floor(c, s);
+	}
+	if (c->n > 0)
+		return 0;
+	return bf_err(err, ENOMSG, "the two results have no measurement in common");
+}
+
+int bench_compare(struct bench_comparison **out, const struct bench_result *before,
+		  const struct bench_result *after, const struct bench_rule *rule,
+		  struct belfry_error *err)
+{
+	struct bench_comparison *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return bf_err(err, ENOMEM, "out of memory");
+	c->before = before;
+	c->after = after;
+	c->rule = *rule;
+	r = compare_hosts(c, err);
+	if (r == 0)
+		compare_settings(c);
+	if (r == 0)
+		r = judge_all(c, err);
+	if (r < 0)
+		bench_comparison_destroy(c);
+	else
+		*out = c;
+	return r;
+}
+
+void bench_comparison_destroy(struct bench_comparison *c)
+{
+	if (c)
+		free(c->judgements);
+	free(c);
+}
+
+enum bench_verdict bench_comparison_verdict(const struct bench_comparison *c)
+{
+	enum bench_verdict verdict = BENCH_SAME;
+
+	for (unsigned int i = 0; i < c->n; i++) {
+		if (c->judgements[i].verdict == BENCH_REGRESSED)
+			return BENCH_WORSE;
+		if (c->judgements[i].verdict == BENCH_UNCLEAR ||
+		    c->judgements[i].verdict == BENCH_GONE)
+			verdict = BENCH_NOISY;
+	}
+	return verdict;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* bench/compare.h - two results beside each other: what their reports are made from */
+#ifndef BENCH_COMPARE_H
+#define BENCH_COMPARE_H
+
+#include "bench/bench.h"
+#include "bench/result.h"
+
+enum bench_change {
+	BENCH_BETTER,
+	BENCH_UNCHANGED,
+	BENCH_REGRESSED,
+	BENCH_UNCLEAR,
+	BENCH_GONE, /* measured before, and not now: the reason says why */
+	BENCH_CHANGES
+};
+
+extern const char *const bench_change_names[BENCH_CHANGES];
+
+struct bench_judgement {
+	const struct bench_series *before, *after; /* @after: NULL when it is gone */
+	bool ratio;                                /* judged by the ratio to the floor */
+	double before_figure, after_figure;        /* medians of what was judged */
+	struct bench_interval change;              /* above 1: worse */
+	enum bench_change verdict;
+	char why[160]; /* of BENCH_UNCLEAR and BENCH_GONE */
+};
+
+struct bench_comparison {
+	const struct bench_result *before, *after;
+	struct bench_rule rule;
+	struct bench_judgement *judgements;
+	unsigned int n;
+	char warnings[BENCH_NOTES_MAX][256];
+	unsigned int n_warnings;
+};
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* bench/format.c - text that grows, and figures as people read them */
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "base/own.h"
+#include "bench/bench.h"
+#include "bench/format.h"
+
+void bench_text_open(struct bench_text *t)
+{
+	*t = (struct bench_text){ .text = NULL };
+	t->file = open_memstream(&t->text, &t->size);
+}
+
+void bench_put(struct bench_text *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (t->file)
+		vfprintf(t->file, fmt, ap);
+	va_end(ap);
+}
+
+char *bench_text_close(struct bench_text *t)
+{
+	if (!t->file || fclose(t->file) == 0)
+		return t->file ? t->text : NULL;
+	free(t->text);
+	return NULL;
+}
+
+struct bench_words bench_figure_words(double figure, enum bench_unit unit)
+{
+	static const struct {
+		double above, by;
+		const char *words[3];
+	} scales[] = {
+		{ 1e9, 1e9, { "s", "G/s", "GB/s" } },
+		{ 1e6, 1e6, { "ms", "M/s", "MB/s" } },
+		{ 1e3, 1e3, { "us", "k/s", "kB/s" } },
+		{ 0, 1, { "ns", "/s", "B/s" } },
+	};
+	struct bench_words w;
+	size_t i = 0;
+
+	while (i < BF_ARRAY_LEN(scales) - 1 && figure < scales[i].above)
+		i++;
+	snprintf(w.text, sizeof(w.text), "%.2f %s", figure / scales[i].by,
+		 scales[i].words[unit]);
+	return w;
+}
+
+double bench_series_ratio(const struct bench_result *r, const struct bench_series *s)
+{
+	double ratios[BENCH_RUNS_MAX];
+
+	return bench_median(ratios, bench_series_ratios(r, s, ratios));
+}
+
+double bench_series_figure(const struct bench_series *s)
+{
+	double figures[BENCH_RUNS_MAX];
+
+	return bench_median(figures, bench_series_figures(s, figures));
+}
+
+int64_t bench_series_exits(const struct bench_series *s)
+{
+	int64_t sum = s->n_runs ? 0 : -1;
+
+	for (unsigned int i = 0; i < s->n_runs && sum >= 0; i++)
+		sum = s->runs[i].exits < 0 ? -1 : sum + s->runs[i].exits;
+	return sum;
+}
+
+unsigned int bench_series_disturbed(const struct bench_series *s)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < s->n_runs; i++)
+		n += s->runs[i].disturbed;
+	return n;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* bench/html.c - a result as one page: bench/page.html with everything it needs in it */
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "bench/bench.h"
+#include "bench/compare.h"
+#include "bench/format.h"
+#include "bench/payloads.h"
+
+const char *bench_schema(void)
+{
+	return bench_schema_json;
+}
+
+const char *bench_html_missing(void)
+{
+	if (&bench_chart_js_end[0] > &bench_chart_js[0])
+		return NULL;
+	return "this belfry was built without Chart.js; install libjs-chart.js and build "
+	       "again";
+}
+
+static json_t *judgement_object(const struct bench_judgement *j)
+{
+	char name[96];
+
+	snprintf(name, sizeof(name), "%s, %s", bench_series_label(j->before).text,
+		 j->before->contestant);
+	return json_pack("{s:s, s:f, s:f, s:f, s:b, s:s, s:s}", "name", name, "change",
+			 j->change.middle, "low", j->change.low, "high", j->change.high,
+			 "known", (int)j->change.known, "verdict",
+			 bench_change_names[j->verdict], "why", j->why);
+}
+
+/* What the comparison came to; "null" when there was none. */
+static char *format_comparison(const struct bench_comparison *c)
+{
+	json_t *object, *judgements, *warnings;
+	char *text;
+
+	if (!c)
+		return strdup("null");
+	judgements = json_array();
+	warnings = json_array();
+	for (unsigned int i = 0; i < c->n; i++)
+		json_array_append_new(judgements, judgement_object(&c->judgements[i]));
+	for (unsigned int i = 0; i < c->n_warnings; i++)
+		json_array_append_new(warnings, json_string(c->warnings[i]));
+	object = json_pack("{s:s, s:f, s:o, s:o}", "date", c->before->date,
+			   "max_regression", c->rule.max_regression, "warnings", warnings,
+			   "judgements", judgements);
+	text = json_dumps(object, JSON_REAL_PRECISION(6));
+	json_decref(object);
+	return text;
+}
+
+/* JSON within a script: a "<" could end it. */
+static void put_json(struct bench_text *t, const char *json)
+{
+	for (; json && *json; json++) {
+		if (*json == '<')
+			bench_put(t, "\\u003c");
+		else
+			bench_put(t, "%c", *json);
+	}
+}
+
+static void put_file(struct bench_text *t, const char *from, const char *end)
+{
+	bench_put(t, "%.*s", (int)(end - from), from);
+}
+
+/* Up to @mark, which is left out. Return: what follows it. */
+static const char *put_until(struct bench_text *t, const char *from, const char *mark)
+{
+	const char *at = strstr(from, mark);
+
+	put_file(t, from, at);
+	return at + strlen(mark);
+}
+
+char *bench_format_html(const struct bench_result *r, const struct bench_comparison *c)
+{
+	char *result = bench_format_json(r, c), *verdicts = format_comparison(c);
+	const char *at = bench_page_html;
+	struct bench_text t;
+
+	bench_text_open(&t);
+	at = put_until(&t, at, "/*CHART*/");
+	put_file(&t, bench_chart_js, bench_chart_js_end);
+	at = put_until(&t, at, "/*RESULT*/");
+	put_json(&t, result);
+	at = put_until(&t, at, "/*VERDICTS*/");
+	put_json(&t, verdicts);
+	at = put_until(&t, at, "/*PAGE*/");
+	put_file(&t, bench_page_js, bench_page_js_end);
+	put_file(&t, at, bench_page_html_end);
+	if (!result || !verdicts) {
+		free(bench_text_close(&t));
+		t.text = NULL;
+	} else {
+		t.text = bench_text_close(&t);
+	}
+	free(result);
+	free(verdicts);
+	return t.text;
+}

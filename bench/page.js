@@ -1,0 +1,278 @@
+// bench/page.js - the page of belfry bench --html: charts and tables from a result
+"use strict";
+(() => {
+  const read = (id) => JSON.parse(document.getElementById(id).textContent);
+  const result = read("result");
+  const verdicts = read("verdicts");
+  const page = document.getElementById("page");
+  page.textContent = "";
+
+  const colours = { floor: "#7d8590", belfry: "#0a7cc4", "belfry-window": "#52b6ec",
+    qemu: "#d9630d", host: "#12946b" };
+  const percentiles = [["min", "min"], ["p50", "p50"], ["p90", "p90"], ["p99", "p99"],
+    ["p99_9", "p99.9"], ["p99_99", "p99.99"], ["max", "max"]];
+  const measured = result.series.filter((s) => s.status === "measured");
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const ink = dark ? "#9aa5b1" : "#5d6773";
+  const grid = dark ? "#2b323a" : "#e6eaee";
+
+  // --- small things ---
+
+  function add(parent, tag, text, className) {
+    const element = document.createElement(tag);
+    if (text !== undefined) element.textContent = text;
+    if (className) element.className = className;
+    parent.append(element);
+    return element;
+  }
+
+  function median(values) {
+    const sorted = [...values].sort((a, b) => a - b);
+    const half = sorted.length >> 1;
+    return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+  }
+
+  const scales = { ns: ["ns", "us", "ms", "s"], per_s: ["/s", "k/s", "M/s", "G/s"],
+    bytes_per_s: ["B/s", "kB/s", "MB/s", "GB/s"] };
+
+  // 38420 ns is "38.4 us"
+  function words(figure, unit, digits = 3) {
+    let step = 0;
+    for (; figure >= 1000 && step < 3; step++) figure /= 1000;
+    return `${Number(figure.toPrecision(digits))} ${scales[unit][step]}`;
+  }
+
+  const figureOf = (s) => median(s.runs.filter((r) => r.samples).map((r) => r.figure));
+
+  function size(bytes) {
+    for (const unit of ["", "k", "M"]) {
+      if (bytes < 1024) return `${bytes}${unit}`;
+      bytes /= 1024;
+    }
+    return `${bytes}G`;
+  }
+
+  const valueLabel = (s, value) => (s.parameter === "block" ? size(value) : String(value));
+  const caseLabel = (s) => s.parameter === null ? ""
+    : s.parameter === "block" ? `block ${size(s.value)}` : `${s.parameter} ${s.value}`;
+
+  // --- charts ---
+
+  function card(parent, title, text) {
+    const box = add(parent, "div", undefined, "card");
+    add(box, "h3", title);
+    add(box, "p", text);
+    return add(add(box, "div", undefined, "plot"), "canvas");
+  }
+
+  const axis = (title, more) => ({
+    type: "logarithmic", title: { display: true, text: title, color: ink },
+    grid: { color: grid }, ...more, ticks: { color: ink, maxRotation: 0, ...more.ticks },
+  });
+
+  // Ticks at 1, 2 and 5 of each power of ten, fewer where there are many powers
+  function decimalTicks(scale) {
+    const powers = Math.log10(scale.max / scale.min);
+    const steps = powers > 3 ? [1] : powers > 1.5 ? [1, 3] : [1, 2, 5];
+    const ticks = [];
+    for (let power = Math.floor(Math.log10(scale.min)); power <= Math.log10(scale.max); power++)
+      for (const step of steps) {
+        const value = step * 10 ** power;
+        if (value >= scale.min && value <= scale.max) ticks.push({ value });
+      }
+    scale.ticks = ticks;
+  }
+
+  function draw(canvas, type, datasets, x, y, label) {
+    canvas.setAttribute("role", "img");
+    return new Chart(canvas, {
+      type, data: { datasets },
+      options: {
+        animation: false, maintainAspectRatio: false, parsing: false,
+        interaction: { mode: "nearest", axis: "x", intersect: false },
+        scales: { x, y },
+        plugins: { legend: { labels: { color: ink, boxWidth: 14, boxHeight: 3 } },
+          tooltip: { callbacks: { title: () => "", label } } },
+      },
+    });
+  }
+
+  // Points (1 / (1 - share of samples above), ns) of a histogram
+  function curve(series) {
+    const points = [];
+    let seen = 0;
+    for (const [ns, count] of series.histogram) {
+      points.push({ x: series.samples / (series.samples - seen), y: ns });
+      seen += count;
+    }
+    const last = series.histogram[series.histogram.length - 1];
+    points.push({ x: series.samples, y: last[0] });
+    return points.filter((p) => p.y > 0);
+  }
+
+  const shares = [[1, "0 %"], [2, "50 %"], [10, "90 %"], [100, "99 %"], [1000, "99.9 %"],
+    [10000, "99.99 %"], [100000, "99.999 %"], [1000000, "99.9999 %"]];
+
+  const percent = (x) => `${Number((100 - 100 / x).toPrecision(7))} %`;
+
+  function percentileChart(parent, scenario) {
+    const list = measured.filter((s) => s.scenario === scenario && s.parameter === null);
+    const canvas = card(parent, scenario, result.scenarios[scenario] || "");
+    const datasets = list.map((s) => ({
+      label: s.contestant, data: curve(s), showLine: true, pointRadius: 0, pointHitRadius: 6,
+      stepped: true, borderWidth: 2, borderColor: colours[s.contestant] || "#888",
+      backgroundColor: colours[s.contestant] || "#888",
+      borderDash: s.contestant === "floor" ? [5, 4] : [],
+    }));
+    const most = Math.max(...list.map((s) => s.samples));
+    draw(canvas, "scatter", datasets,
+      axis("share of samples that took no longer", {
+        min: 1, max: most,
+        afterBuildTicks: (scale) => {
+          scale.ticks = shares.filter(([x]) => x <= scale.max).map(([value]) => ({ value }));
+        },
+        ticks: { callback: (x) => (shares.find(([at]) => at === x) || [])[1] },
+      }),
+      axis("time", { afterBuildTicks: decimalTicks,
+        ticks: { callback: (ns) => words(ns, "ns") } }),
+      (item) => `${item.dataset.label}: ${percent(item.raw.x)} within ${words(item.raw.y, "ns")}`);
+  }
+
+  function scalingChart(parent, scenario) {
+    const list = measured.filter((s) => s.scenario === scenario && s.parameter !== null);
+    const { unit, parameter } = list[0];
+    const canvas = card(parent, scenario, result.scenarios[scenario] || "");
+    const datasets = [...new Set(list.map((s) => s.contestant))].map((contestant) => ({
+      label: contestant, showLine: true, pointRadius: 3, borderWidth: 2,
+      borderColor: colours[contestant] || "#888", backgroundColor: colours[contestant] || "#888",
+      borderDash: contestant === "floor" ? [5, 4] : [],
+      data: list.filter((s) => s.contestant === contestant)
+        .map((s) => ({ x: s.value, y: figureOf(s) })),
+    }));
+    const values = [...new Set(list.map((s) => s.value))].sort((a, b) => a - b);
+    draw(canvas, "scatter", datasets,
+      axis(parameter, {
+        min: values[0] * 0.9, max: values[values.length - 1] * 1.1,
+        afterBuildTicks: (scale) => { scale.ticks = values.map((value) => ({ value })); },
+        ticks: { callback: (value) => valueLabel(list[0], value) },
+      }),
+      axis(unit === "ns" ? "p50" : "rate", { afterBuildTicks: decimalTicks,
+        ticks: { callback: (figure) => words(figure, unit) } }),
+      (item) => `${item.dataset.label}, ${valueLabel(list[0], item.raw.x)} ${parameter}: `
+        + words(item.raw.y, unit));
+  }
+
+  function charts(title, scenarios, one) {
+    if (scenarios.size === 0) return;
+    add(page, "h2", title);
+    const cards = add(page, "div", undefined, "cards");
+    for (const scenario of scenarios) one(cards, scenario);
+  }
+
+  // --- tables ---
+
+  function row(table, cells, tag = "td", className) {
+    const line = add(table, "tr", undefined, className);
+    cells.forEach((text) => add(line, tag, text));
+    return line;
+  }
+
+  function table() {
+    return add(add(page, "div", undefined, "wide"), "table");
+  }
+
+  // The figure over that of the floor in the same turn: the median of the turns
+  function overFloor(series) {
+    const floor = measured.find((s) => s.contestant === "floor" && s.scenario === series.scenario
+      && s.value === series.value);
+    const ratios = [];
+    for (const run of series.runs) {
+      const other = floor && floor.runs.find((r) => r.turn === run.turn && r.samples);
+      if (other && run.samples) ratios.push(run.figure / other.figure);
+    }
+    return ratios.length ? median(ratios).toFixed(2) : "";
+  }
+
+  function seriesRow(body, s) {
+    const line = add(body, "tr");
+    add(line, "td", [s.contestant, caseLabel(s)].filter((text) => text).join(", "));
+    if (s.status !== "measured") {
+      const cell = add(line, "td", s.reason ? `${s.status}: ${s.reason}` : s.status, "reason");
+      cell.colSpan = 11;
+      return;
+    }
+    const exits = s.runs.map((r) => r.exits);
+    const bad = s.runs.filter((r) => r.disturbed).length;
+    if (s.unit === "ns")
+      for (const [field] of percentiles) add(line, "td", words(s.ns[field], "ns", 4));
+    else
+      add(line, "td", words(figureOf(s), s.unit, 4)).colSpan = percentiles.length;
+    for (const text of [overFloor(s), exits.includes(null) ? "-" : exits.reduce((a, b) => a + b, 0),
+      s.samples, bad || ""])
+      add(line, "td", String(text));
+  }
+
+  function seriesTable() {
+    add(page, "h2", "All figures");
+    const body = table();
+    row(body, ["", ...percentiles.map(([, name]) => name), "floor x", "exits", "samples",
+      "disturbed runs"], "th");
+    let scenario = "";
+    for (const s of result.series) {
+      if (s.scenario !== scenario) {
+        scenario = s.scenario;
+        const line = add(body, "tr", undefined, "head");
+        add(line, "td", `${scenario}: ${result.scenarios[scenario] || ""}`).colSpan = 12;
+      }
+      seriesRow(body, s);
+    }
+  }
+
+  const classOf = { worse: "worse", better: "better", "too noisy to tell": "unclear",
+    "not measured": "unclear" };
+  const change = (factor) => `${factor >= 1 ? "+" : ""}${((factor - 1) * 100).toFixed(1)} %`;
+
+  function verdictTable() {
+    if (!verdicts) return;
+    add(page, "h2", `Against the baseline of ${verdicts.date}`);
+    add(page, "p", `Worse is slower by more than ${verdicts.max_regression * 100} %, with 99 % `
+      + "confidence.", "dim");
+    verdicts.warnings.forEach((text) => add(page, "p", text, "note"));
+    const body = table();
+    row(body, ["", "change", "99 % interval", "verdict"], "th");
+    for (const j of verdicts.judgements) {
+      const line = row(body, [j.name, change(j.change), j.known
+        ? `${change(j.low)} to ${change(j.high)}` : j.why]);
+      add(line, "td", j.verdict, classOf[j.verdict] || "");
+    }
+  }
+
+  function facts() {
+    add(page, "h2", "Where and how");
+    const box = add(page, "div", undefined, "card");
+    const list = add(box, "dl");
+    const fact = (name, text) => { add(list, "dt", name); add(list, "dd", text); };
+    for (const [name, text] of Object.entries(result.host)) fact(name.replaceAll("_", " "), text);
+    for (const c of result.contestants)
+      if (c.version || !c.runs) fact(c.name, c.runs ? c.version : `cannot run here: ${c.reason}`);
+    const s = result.settings;
+    fact("runs", `${s.runs} of ${s.ms} ms each, after ${s.warmup_ms} ms of warm-up; `
+      + `vCPUs on ${s.cpus || "any CPU"}`);
+  }
+
+  // --- the page ---
+
+  add(page, "h1", "belfry bench");
+  add(page, "p", `belfry ${result.belfry}, ${result.date}; ${result.host.cpu}, `
+    + result.host.kernel, "dim");
+  result.notes.forEach((text) => add(page, "p", text, "note"));
+  if (!result.complete) add(page, "p", `Not complete: ${result.stopped}`, "note");
+  verdictTable();
+  charts("Percentiles", new Set(measured.filter((s) => s.parameter === null && s.unit === "ns"
+    && s.samples > 50).map((s) => s.scenario)), percentileChart);
+  charts("Scaling", new Set(measured.filter((s) => s.parameter !== null)
+    .map((s) => s.scenario)), scalingChart);
+  seriesTable();
+  facts();
+  document.body.dataset.drawn = String(document.querySelectorAll("canvas").length);
+})();

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bench/trial.c - one run of one contestant, in a process of its own
+ *
+ * The process makes the link, starts the guests, and follows the guest that measures
+ * through the states of guest-tests/bench_regs.h. In the timed part it sleeps. When it
+ * ends, or is killed, KVM takes down what it has; nothing is left to clean up. It leads a
+ * process group, so that programs it has started go with it.
+ *
+ * The parent waits for it, for a signal, and no longer than a trial may take.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/own.h"
+#include "bench/crowd.h"
+#include "bench/host_peer.h"
+#include "bench/payloads.h"
+#include "bench/trial.h"
+
+#define LINK_SIZE   (16 << 20)
+#define TRIAL_MS    40000 /* until a trial has failed, beside its timed part */
+#define STATE_MS    20000 /* the same for a guest to get to its next state */
+#define END_MS      5000
+#define LOOK_SOON   200000  /* ns between two looks at a guest that is about to ... */
+#define LOOK_LATER  5000000 /* ... and at one that may be in its timed part */
+#define CONSOLE_MAX 4096
+#define ID_MAX      65535
+
+static const struct vmm_ops *const vmms[BENCH_CONTESTANTS] = {
+	[BENCH_FLOOR] = &vmm_floor,
+	[BENCH_BELFRY] = &vmm_belfry,
+	[BENCH_WINDOW] = &vmm_belfry,
+	[BENCH_QEMU] = &vmm_qemu,
+};
+
+/* --- what the guests are told --- */
+
+__attribute__((format(printf, 2, 3))) static void add_arg(struct guest *guest,
+							  const char *fmt, ...)
+{
+	size_t used = strlen(guest->cmdline);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(guest->cmdline + used, sizeof(guest->cmdline) - used, fmt, ap);
+	va_end(ap);
+}
+
+/* The value of a parameter that the crowd has; else what the scenario says. */
+static uint32_t of_crowd(const struct bench_trial *t, const char *parameter,
+			 uint32_t otherwise)
+{
+	const struct bench_scenario *s = t->scenario;
+
+	return s->parameter && strcmp(s->parameter, parameter) == 0 ? t->value
+								    : otherwise;
+}
+
+static void describe_guest(struct guests *g, unsigned int i,
+			   const struct crowd_config *crowd)
+{
+	const struct bench_trial *t = g->trial;
+	const struct bench_scenario *s = t->scenario;
+	struct guest *guest = &g->guest[i];
+	bool window = t->contestant == BENCH_WINDOW;
+
+	*guest = (struct guest){ .socket = -1, .cpu = -1, .measures = i == 0 };
+	if (t->lab->n_cpus)
+		guest->cpu = t->lab->cpus[i % t->lab->n_cpus];
+	add_arg(guest, "do=%s role=%c index=%u ms=%u warmup=%u max=%u%s", s->guest,
+		i == 0 ? 'a' : 'b', i ? i - 1 : 0, t->lab->ms,
+		s->once ? 0 : t->lab->warmup_ms, TRIAL_SAMPLES_MAX,
+		window ? " window=1" : "");
+	if (s->unknown)
+		add_arg(guest, " peer=%u", ID_MAX);
+	else if (crowd->peers)
+		add_arg(guest, " peer=%u vector=%u", crowd->peers - 1,
+			crowd->vectors - 1);
+	if (s->parameter)
+		add_arg(guest, " %s=%llu", s->parameter, (unsigned long long)t->value);
+}
+
+static unsigned int guests_of(const struct bench_trial *t)
+{
+	switch (t->scenario->play) {
+	case BENCH_PAIR:
+		return 2;
+	case BENCH_FAN:
+		return 1 + t->value;
+	default:
+		return 1;
+	}
+}
+
+/* It joins before the guest, and so has the ID that a guest rings by default. */
+static int start_host_peer(struct crowd *crowd, const struct crowd_config *cfg,
+			   struct belfry_error *err)
+{
+	int sock = crowd_connect(crowd, err);
+
+	return sock < 0 ? sock : host_peer_start(sock, cfg->peers + 1, cfg->cpu, err);
+}
+
+/* The floor has doorbells of its own, and its guests meet in the memory alone. */
+static int open_link(struct guests *g, struct belfry_error *err)
+{
+	const struct bench_trial *t = g->trial;
+	struct crowd_config cfg = {
+		.peers = of_crowd(t, "peers", t->scenario->peers),
+		.vectors = of_crowd(t, "vectors", 1),
+		.size = LINK_SIZE,
+		.late = t->scenario->late,
+		.answer = t->scenario->answer,
+		.cpu = t->lab->n_cpus > 1 ? t->lab->cpus[1] : -1,
+	};
+	struct crowd *crowd;
+	int r = crowd_create(&crowd, &cfg, err);
+
+	if (r < 0)
+		return r;
+	g->n = guests_of(t);
+	g->vectors = cfg.vectors;
+	g->link_size = cfg.size;
+	g->memory = crowd_memory(crowd);
+	if (t->scenario->host_peer)
+		r = start_host_peer(crowd, &cfg, err);
+	if (r < 0)
+		return r;
+	for (unsigned int i = 0; i < g->n; i++) {
+		describe_guest(g, i, &cfg);
+		if (t->contestant == BENCH_FLOOR)
+			continue;
+		g->guest[i].socket = crowd_connect(crowd, err);
+		if (g->guest[i].socket < 0)
+			return g->guest[i].socket;
+	}
+	return 0;
+}
+
+/* --- following them --- */
+
+/* The last line on the guests' console: most likely why one has ended. */
+static int guest_failed(struct guests *g, unsigned int i, struct belfry_error *err)
+{
+	char text[CONSOLE_MAX] = "", *last = text;
+	ssize_t n = pread(g->console, text, sizeof(text) - 1, 0);
+
+	if (n > 0)
+		text[n] = '\0';
+	for (char *line = strtok(text, "\r\n"); line; line = strtok(NULL, "\r\n"))
+		last = line;
+	return bf_err(err, EIO, "guest %c ended too early%s%.150s", 'a' + (int)i,
+		      *last ? ": " : "", last);
+}
+
+static bool all_ended(struct guests *g, const struct vmm_ops *vmm)
+{
+	for (unsigned int i = 0; i < g->n; i++)
+		if (vmm->status(g, i) == GUEST_RUNNING)
+			return false;
+	return true;
+}
+
+static int await_state(struct guests *g, const struct vmm_ops *vmm, uint32_t state,
+		       long look_ns, struct belfry_error *err)
+{
+	volatile struct bench_page *page = g->trial->lab->page;
+	uint64_t limit = bf_now_ns() + STATE_MS * BF_NS_PER_MS;
+
+	while (page->state < state) {
+		for (unsigned int i = 0; i < g->n; i++)
+			if (vmm->status(g, i) != GUEST_RUNNING && page->state < state)
+				return guest_failed(g, i, err);
+		if (bf_now_ns() > limit)
+			return bf_err(err, ETIMEDOUT, "the guests are silent");
+		nanosleep(&(struct timespec){ .tv_nsec = look_ns }, NULL);
+	}
+	return 0;
+}
+
+static void sleep_ms(unsigned int ms)
+{
+	nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
+}
+
+static int64_t difference(int64_t from, int64_t to)
+{
+	return from < 0 || to < 0 ? -1 : to - from;
+}
+
+static int time_guests(struct guests *g, const struct vmm_ops *vmm,
+		       struct bench_report *report, struct belfry_error *err)
+{
+	volatile struct bench_page *page = g->trial->lab->page;
+	struct noise_count before, after;
+	int64_t exits;
+	int r;
+
+	if (vmm->pin)
+		vmm->pin(g);
+	before = noise_count(g->pids, g->n_pids);
+	exits = vmm->exits(g);
+	page->go = BENCH_GO_START;
+	if (!g->trial->scenario->once)
+		sleep_ms(g->trial->lab->ms);
+	r = await_state(g, vmm, BENCH_TIMED, LOOK_LATER, err);
+	if (r < 0)
+		return r;
+	report->exits = difference(exits, vmm->exits(g));
+	after = noise_count(g->pids, g->n_pids);
+	report->noise = noise_between(&before, &after);
+	page->go = BENCH_GO_END;
+	return 0;
+}
+
+static int await_end(struct guests *g, const struct vmm_ops *vmm,
+		     struct belfry_error *err)
+{
+	uint64_t limit = bf_now_ns() + END_MS * BF_NS_PER_MS;
+
+	while (!all_ended(g, vmm) && bf_now_ns() < limit)
+		nanosleep(&(struct timespec){ .tv_nsec = LOOK_SOON }, NULL);
+	for (unsigned int i = 0; i < g->n; i++)
+		if (vmm->status(g, i) != 0)
+			return guest_failed(g, i, err);
+	if (g->trial->lab->page->state != BENCH_FINISHED)
+		return guest_failed(g, 0, err);
+	return 0;
+}
+
+static int measure_guests(const struct bench_trial *t, struct bench_report *report,
+			  struct belfry_error *err)
+{
+	const struct vmm_ops *vmm = vmms[t->contestant];
+	struct guests g = { .trial = t };
+	int r;
+
+	g.console = memfd_create("belfry-bench-console", MFD_CLOEXEC);
+	if (g.console < 0)
+		return bf_err_sys(err, errno, "memory for a console");
+	r = open_link(&g, err);
+	if (r == 0)
+		r = vmm->start(&g, err);
+	if (r == 0)
+		r = await_state(&g, vmm, BENCH_READY, LOOK_SOON, err);
+	if (r == 0)
+		r = time_guests(&g, vmm, report, err);
+	if (r == 0)
+		r = await_end(&g, vmm, err);
+	if (r == 0 && vmm->end)
+		vmm->end(&g);
+	return r;
+}
+
+/* --- the process --- */
+
+static int measure(const struct bench_trial *t, struct bench_report *report,
+		   struct belfry_error *err)
+{
+	if (t->contestant == BENCH_HOST)
+		return bench_measure_host(t, err);
+	if (t->scenario->play == BENCH_START)
+		return bench_measure_starts(t, err);
+	return measure_guests(t, report, err);
+}
+
+static _Noreturn void trial_main(const struct bench_trial *t, struct bench_report *report,
+				 pid_t parent)
+{
+	sigset_t none;
+
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	signal(SIGCHLD, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	measure(t, report, &report->err);
+	report->done = true;
+	_exit(0);
+}
+
+static struct bench_report *share_report(struct belfry_error *err)
+{
+	struct bench_report *report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE,
+					   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (report == MAP_FAILED) {
+		bf_err_sys(err, errno, "memory for a report");
+		return NULL;
+	}
+	*report = (struct bench_report){ .exits = -1, .noise = { -1, -1, -1 } };
+	return report;
+}
+
+/* Return: 0 when the process has ended; -EINTR with @signal; -ETIMEDOUT. */
+static int await_process(const struct bench_lab *lab, int process, int *signal,
+			 struct belfry_error *err)
+{
+	struct pollfd fds[] = { { .fd = process, .events = POLLIN },
+				{ .fd = lab->signals, .events = POLLIN } };
+	struct signalfd_siginfo info;
+	int n = poll(fds, 2, TRIAL_MS + lab->ms);
+
+	if (n < 0)
+		return bf_err_sys(err, errno, "poll");
+	if (n == 0)
+		return bf_err(err, ETIMEDOUT, "not at an end after %u s",
+			      (TRIAL_MS + lab->ms) / 1000);
+	if (fds[1].revents && read(lab->signals, &info, sizeof(info)) == sizeof(info)) {
+		*signal = info.ssi_signo;
+		return bf_err(err, EINTR, "interrupted by signal %d", *signal);
+	}
+	return 0;
+}
+
+int bench_trial_run(const struct bench_trial *trial, struct bench_report *report,
+		    int *signal, struct belfry_error *err)
+{
+	struct bench_report *shared = share_report(err);
+	const pid_t parent = getpid();
+	BF_CLOSE int process = -1;
+	pid_t pid;
+	int r;
+
+	if (!shared)
+		return -ENOMEM;
+	memset((void *)trial->lab->page, 0, sizeof(*trial->lab->page));
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		trial_main(trial, shared, parent);
+	r = pid < 0 ? bf_err_sys(err, errno, "fork") : 0;
+	if (r == 0) {
+		setpgid(pid, pid); /* whoever is first */
+		process = syscall(SYS_pidfd_open, pid, 0);
+		r = process < 0 ? bf_err_sys(err, errno, "pidfd_open")
+				: await_process(trial->lab, process, signal, err);
+		kill(-pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	*report = *shared;
+	munmap(shared, sizeof(*shared));
+	if (r == 0 && !report->done)
+		r = bf_err(err, EIO, "its process has crashed");
+	if (r == 0 && report->err.code < 0) {
+		*err = report->err;
+		r = err->code;
+	}
+	return r;
+}
+
+/* --- the lab --- */
+
+static int open_payload(const char *name, const char *from, const char *end,
+			struct belfry_error *err)
+{
+	BF_CLOSE int fd = memfd_create(name, MFD_CLOEXEC);
+
+	if (fd < 0 || write(fd, from, end - from) != end - from)
+		return bf_err_sys(err, errno, "memory for %s", name);
+	return bf_take(&fd);
+}
+
+static int open_page(struct bench_lab *lab, struct belfry_error *err)
+{
+	void *page;
+
+	lab->page_fd =
+		memfd_create("belfry-bench-samples", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (lab->page_fd < 0 || ftruncate(lab->page_fd, TRIAL_PAGE_SIZE) < 0 ||
+	    fcntl(lab->page_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
+		return bf_err_sys(err, errno, "memory for samples");
+	page = mmap(NULL, TRIAL_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+		    lab->page_fd, 0);
+	if (page == MAP_FAILED)
+		return bf_err_sys(err, errno, "map memory for samples");
+	lab->page = page;
+	return 0;
+}
+
+/* SIGINT, SIGTERM and SIGHUP are read from now on, unless they were ignored before. */
+static int open_signals(struct bench_lab *lab, struct belfry_error *err)
+{
+	static const int stopping[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction old;
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (unsigned int i = 0; i < BF_ARRAY_LEN(stopping); i++)
+		if (sigaction(stopping[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			sigaddset(&set, stopping[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	lab->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return lab->signals < 0 ? bf_err_sys(err, errno, "signalfd") : 0;
+}
+
+static int open_folder(struct bench_lab *lab, struct belfry_error *err)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	if (!tmp || strlen(tmp) > sizeof(lab->folder) - 24)
+		tmp = "/tmp";
+	snprintf(lab->folder, sizeof(lab->folder), "%s/belfry-bench-XXXXXX", tmp);
+	if (mkdtemp(lab->folder))
+		return 0;
+	bf_err_sys(err, errno, "%s", lab->folder);
+	*lab->folder = '\0';
+	return -EIO;
+}
+
+int bench_lab_open(struct bench_lab *lab, struct belfry_error *err)
+{
+	int r;
+
+	signal(SIGCHLD, SIG_DFL); /* ignored, processes would leave no status */
+	r = open_signals(lab, err);
+	if (r == 0)
+		r = open_folder(lab, err);
+	if (r == 0)
+		r = open_page(lab, err);
+	if (r == 0)
+		r = lab->kernel = open_payload("bench.elf", bench_guest_elf,
+					       bench_guest_elf_end, err);
+	if (r >= 0)
+		r = lab->hello = open_payload("hello.elf", bench_hello_elf,
+					      bench_hello_elf_end, err);
+	return r < 0 ? r : 0;
+}
+
+void bench_lab_close(struct bench_lab *lab)
+{
+	char path[80];
+
+	if (*lab->folder) {
+		snprintf(path, sizeof(path), "%s/link", lab->folder);
+		unlink(path);
+		rmdir(lab->folder);
+	}
+	if (lab->page)
+		munmap((void *)lab->page, TRIAL_PAGE_SIZE);
+	bf_close(&lab->kernel);
+	bf_close(&lab->hello);
+	bf_close(&lab->page_fd);
+	bf_close(&lab->signals);
+}

@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cli/serve.c - belfry serve: an ivshmem server
+ *
+ * The server is one of a configuration's, made from files, --set, and options that are
+ * named as its keys are. The library does the rest; this is the process around it:
+ * signals, descriptors that are handed on, where the log goes, the background.
+ *
+ * SIGTERM and SIGINT end it, SIGHUP reads the configuration again, SIGUSR2 runs the
+ * program anew with everything as it is.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <belfry-server.h>
+
+#include "cli/cli.h"
+#include "cli/handover.h"
+
+#define KEYS_MAX   32
+#define VALUES_MAX 64
+
+/* An option that is a key of the server. */
+struct value {
+	const char *key;
+	const char *text;
+};
+
+struct serve {
+	struct cli_sources sources;
+	struct value values[VALUES_MAX];
+	unsigned int n_values;
+	const char *wanted; /* the server's name, as --name has it; NULL: the only one */
+	const char *status; /* ask this server how it is, instead */
+	bool daemonize;
+
+	char program[4096];
+	char **argv; /* for an upgrade: the program's */
+	struct inherited inherited;
+	struct belfry_config *cfg;
+	const char *name;
+	struct belfry_server *server;
+	int signals; /* signalfd */
+	int parent;  /* who waits for us to be ready; -1: nobody */
+};
+
+/* --- the log --- */
+
+/* syslog.h's numbers, which journald takes in front of a line, too. */
+static const int priorities[] = {
+	[BELFRY_LOG_ERROR] = LOG_ERR,
+	[BELFRY_LOG_WARNING] = LOG_WARNING,
+	[BELFRY_LOG_INFO] = LOG_INFO,
+	[BELFRY_LOG_DEBUG] = LOG_DEBUG,
+};
+
+static void log_line(void *user, enum belfry_log_level level, const char *line)
+{
+	cli_say("%s", line);
+}
+
+static void log_to_journal(void *user, enum belfry_log_level level, const char *line)
+{
+	fprintf(stderr, "<%d>%s\n", priorities[level], line);
+}
+
+static void log_to_syslog(void *user, enum belfry_log_level level, const char *line)
+{
+	syslog(priorities[level], "%s", line);
+}
+
+/* systemd.exec(5): $JOURNAL_STREAM names the journal's pipe by device and inode. */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+}
+
+static belfry_log_fn *log_of(const struct serve *sv)
+{
+	if (sv->daemonize)
+		return log_to_syslog;
+	return stderr_is_journal() ? log_to_journal : log_line;
+}
+
+/* --- the configuration --- */
+
+/* Options and --set first make, then change, one and the same server. */
+static int choose_server(struct serve *sv, struct belfry_config *cfg, const char **name)
+{
+	const char *only = belfry_config_server_name(cfg, 0);
+
+	if (sv->wanted)
+		*name = sv->wanted;
+	else if (!only)
+		*name = "ivshmem";
+	else if (belfry_config_server_name(cfg, 1))
+		return cli_usage("serve: there are several servers; which one? --name");
+	else
+		*name = only;
+	return CLI_OK;
+}
+
+static int set_values(struct serve *sv, struct belfry_config *cfg, const char *name)
+{
+	struct belfry_error err;
+	char path[96];
+
+	for (unsigned int i = 0; i < sv->n_values; i++) {
+		snprintf(path, sizeof(path), "servers.%s.%s", name, sv->values[i].key);
+		if (belfry_config_set(cfg, path, sv->values[i].text, &err) < 0)
+			return cli_fail(&err);
+	}
+	return CLI_OK;
+}
+
+/* A configuration may lack the server, which then has the defaults. */
+static int make_server_section(struct belfry_config *cfg, const char *name)
+{
+	struct belfry_error err;
+	char path[96];
+
+	for (int i = 0; belfry_config_server_name(cfg, i); i++)
+		if (strcmp(belfry_config_server_name(cfg, i), name) == 0)
+			return CLI_OK;
+	snprintf(path, sizeof(path), "servers.%s.log_level", name);
+	return belfry_config_set(cfg, path, "info", &err) < 0 ? cli_fail(&err) : CLI_OK;
+}
+
+static int load(struct serve *sv, struct belfry_config **out, const char **name)
+{
+	struct belfry_config *cfg;
+	int status = cli_load(&sv->sources, &cfg);
+
+	if (status != CLI_OK)
+		return status;
+	status = choose_server(sv, cfg, name);
+	if (status == CLI_OK)
+		status = make_server_section(cfg, *name);
+	if (status == CLI_OK)
+		status = set_values(sv, cfg, *name);
+	if (status != CLI_OK) {
+		belfry_config_destroy(cfg);
+		return status;
+	}
+	belfry_config_set_log(cfg, log_of(sv), NULL, BELFRY_LOG_DEBUG);
+	*out = cfg;
+	return CLI_OK;
+}
+
+/* --- the server --- */
+
+static int use_activated_socket(struct serve *sv, struct belfry_error *err)
+{
+	char path[96];
+	int r;
+
+	if (sv->inherited.socket < 0)
+		return 0;
+	snprintf(path, sizeof(path), "servers.%s.path", sv->name);
+	r = belfry_config_set_fd(sv->cfg, path, sv->inherited.socket, err);
+	close(sv->inherited.socket);
+	sv->inherited.socket = -1;
+	return r;
+}
+
+/* Go on where another process has ended, if there was one. */
+static int create_server(struct serve *sv, struct belfry_error *err)
+{
+	int r = use_activated_socket(sv, err);
+
+	return r < 0 ? r
+		     : belfry_server_resume(sv->cfg, sv->name, sv->inherited.fds,
+					    sv->inherited.n, &sv->server, err);
+}
+
+static void say_capacity(struct serve *sv)
+{
+	struct belfry_server_stats stats = { .size = sizeof(stats) };
+	char line[200];
+
+	belfry_server_stats(sv->server, &stats);
+	snprintf(line, sizeof(line),
+		 "%s: %llu clients are there; %u with %llu vectors each fit", sv->name,
+		 (unsigned long long)stats.peers, belfry_server_capacity(sv->server),
+		 (unsigned long long)stats.vectors);
+	log_of(sv)(NULL, BELFRY_LOG_INFO, line);
+	cli_notify("READY=1\nSTATUS=%s", line);
+}
+
+/* --- signals --- */
+
+static int open_signals(struct serve *sv)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	sv->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (sv->signals >= 0)
+		return CLI_OK;
+	cli_say("signalfd: %s", strerror(errno));
+	return CLI_FAILURE;
+}
+
+static void reload(struct serve *sv)
+{
+	struct belfry_config *cfg = NULL;
+	struct belfry_error err;
+	struct timespec now;
+	const char *name;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	cli_notify("RELOADING=1\nMONOTONIC_USEC=%lld",
+		   now.tv_sec * 1000000LL + now.tv_nsec / 1000);
+	if (load(sv, &cfg, &name) != CLI_OK)
+		cli_say("the configuration stays as it is");
+	else if (belfry_server_reload(sv->server, cfg, sv->name, &err) < 0)
+		cli_say("the configuration stays as it is: %s", err.msg);
+	else
+		log_of(sv)(NULL, BELFRY_LOG_INFO, "the configuration was read again");
+	belfry_config_destroy(cfg);
+	cli_notify("READY=1");
+}
+
+/* Return: whether to go on. */
+static bool take_signal(struct serve *sv)
+{
+	struct signalfd_siginfo info;
+
+	if (read(sv->signals, &info, sizeof(info)) != sizeof(info))
+		return true;
+	switch (info.ssi_signo) {
+	case SIGHUP:
+		reload(sv);
+		return true;
+	case SIGUSR2:
+		cli_upgrade(sv->server, sv->program, sv->argv);
+		return true;
+	}
+	return false;
+}
+
+static int serve(struct serve *sv)
+{
+	struct pollfd fds[] = {
+		{ .fd = belfry_server_fd(sv->server), .events = POLLIN },
+		{ .fd = sv->signals, .events = POLLIN },
+	};
+	struct belfry_error err;
+
+	for (;;) {
+		if (belfry_server_process(sv->server, &err) < 0)
+			return cli_fail(&err);
+		if (poll(fds, 2, -1) > 0 && fds[1].revents && !take_signal(sv))
+			return CLI_OK;
+	}
+}
+
+/* --- the background --- */
+
+/* In the child, return; in the parent, end with the status that the child tells. */
+static int go_to_background(struct serve *sv)
+{
+	unsigned char status = CLI_FAILURE;
+	int ends[2];
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
+		cli_say("background: %s", strerror(errno));
+		return CLI_FAILURE;
+	}
+	if (pid > 0) {
+		close(ends[1]);
+		while (read(ends[0], &status, 1) < 0 && errno == EINTR)
+			;
+		_exit(status);
+	}
+	close(ends[0]);
+	setsid();
+	sv->parent = ends[1];
+	return CLI_OK;
+}
+
+/* The parent may go; what it has of the terminal is not ours any more. */
+static void leave_parent(struct serve *sv, unsigned char status)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (sv->parent < 0)
+		return;
+	for (int fd = 0; status == CLI_OK && null >= 0 && fd <= STDERR_FILENO; fd++)
+		dup2(null, fd);
+	if (null >= 0)
+		close(null);
+	if (write(sv->parent, &status, 1) < 0)
+		status = CLI_FAILURE; /* it has gone already */
+	close(sv->parent);
+	sv->parent = -1;
+}
+
+/* --- asking another server --- */
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int sock;
+
+	if (strlen(path) >= sizeof(sa.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(sa.sun_path, path, strlen(path));
+	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (sock >= 0 && connect(sock, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
+		close(sock);
+		return -1;
+	}
+	return sock;
+}
+
+/* @path is the server's socket, or its control socket. */
+static int print_status(const char *path)
+{
+	const size_t len = strlen(path), tail = strlen(".control");
+	bool is_control = len > tail && strcmp(path + len - tail, ".control") == 0;
+	char control[256], part[4097];
+	int sock, status = CLI_OK;
+	ssize_t n;
+
+	snprintf(control, sizeof(control), "%s%s", path, is_control ? "" : ".control");
+	sock = connect_to(control);
+	if (sock < 0) {
+		cli_say("%s: %s", control, strerror(errno));
+		return CLI_NO_SERVER;
+	}
+	while (status == CLI_OK && (n = read(sock, part, sizeof(part) - 1)) > 0) {
+		part[n] = '\0';
+		status = cli_print(part);
+	}
+	close(sock);
+	return status;
+}
+
+/* --- the command --- */
+
+static const char help_head[] =
+	"usage: belfry serve [OPTION]... [FILE]...\n"
+	"\n"
+	"Serve a link: memory that virtual machines share, belfry's, QEMU's and others,\n"
+	"and the doorbells by which they ring each other. A FILE may describe the "
+	"server\n"
+	"under servers: NAME:, and options change what it says. SIGTERM and SIGINT end\n"
+	"the server, SIGHUP reads the files again, SIGUSR2 starts the program anew and\n"
+	"leaves the clients as they are.\n"
+	"\n"
+	"  -S PATH           --path        -l SIZE   --size       -n N    --vectors\n"
+	"  -M NAME           --shm         -m DIR    --dir        -p FILE --pid-file\n"
+	"  -F, --foreground  stay in the foreground (the default)\n"
+	"  -v, --verbose     --log-level debug\n"
+	"  --daemonize       go to the background once clients can connect\n"
+	"  --name NAME       which server of FILE, when there are several\n"
+	"  --status PATH     instead: print how the server at PATH is, as JSON\n"
+	"  --set PATH=VALUE  give one key of a configuration a value\n"
+	"  -h, --help        this text\n"
+	"\n"
+	"The keys of a server are options, too; belfry --help-config has their bounds:\n";
+
+static const char help_tail[] =
+	"\n"
+	"examples:\n"
+	"  belfry serve -S /run/ring.sock -l 16M -n 2\n"
+	"  belfry serve --path /run/ring.sock --mode 0660 --group kvm --allow-gids kvm\n"
+	"  belfry serve --status /run/ring.sock\n";
+
+enum {
+	OPTION_DAEMONIZE = CLI_OPTION_OWN,
+	OPTION_NAME,
+	OPTION_STATUS,
+	OPTION_KEY, /* and those that follow: the number of a key */
+};
+
+/* Options for getopt_long(3): our own, then the keys, with '-' for '_'. */
+struct option_table {
+	struct option options[16 + KEYS_MAX];
+	char names[KEYS_MAX][24];
+};
+
+static void make_table(struct option_table *table)
+{
+	static const struct option own[] = {
+		CLI_LONG_OPTIONS,
+		{ "foreground", no_argument, NULL, 'F' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "daemonize", no_argument, NULL, OPTION_DAEMONIZE },
+		{ "name", required_argument, NULL, OPTION_NAME },
+		{ "status", required_argument, NULL, OPTION_STATUS },
+	};
+	struct option *next = table->options;
+	const char *name, *help;
+
+	*table = (struct option_table){ 0 };
+	memcpy(next, own, sizeof(own));
+	next += sizeof(own) / sizeof(own[0]);
+	for (int i = 0; i < KEYS_MAX && belfry_server_key(i, &name, &help) == 0; i++) {
+		snprintf(table->names[i], sizeof(table->names[i]), "%s", name);
+		for (char *c = table->names[i]; *c; c++)
+			*c = *c == '_' ? '-' : *c;
+		*next++ = (struct option){ table->names[i], required_argument, NULL,
+					   OPTION_KEY + i };
+	}
+}
+
+static int print_help(const struct option_table *table)
+{
+	const char *name, *help;
+	char line[160];
+	int status = cli_print(help_head);
+
+	for (int i = 0; status == CLI_OK && belfry_server_key(i, &name, &help) == 0;
+	     i++) {
+		snprintf(line, sizeof(line), "  --%-18s%s\n", table->names[i], help);
+		status = cli_print(line);
+	}
+	return status == CLI_OK ? cli_print(help_tail) : status;
+}
+
+static int note_value(struct serve *sv, const char *key, const char *text)
+{
+	if (sv->n_values == VALUES_MAX)
+		return cli_usage("serve: at most %d options", VALUES_MAX);
+	sv->values[sv->n_values++] = (struct value){ key, text };
+	return CLI_OK;
+}
+
+/* The key that a letter of QEMU's ivshmem-server stands for; NULL. */
+static const char *key_of_letter(int letter)
+{
+	static const struct {
+		int letter;
+		const char *key;
+	} letters[] = {
+		{ 'S', "path" }, { 'l', "size" }, { 'n', "vectors" },
+		{ 'M', "shm" },  { 'm', "dir" },  { 'p', "pid_file" },
+	};
+
+	for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++)
+		if (letters[i].letter == letter)
+			return letters[i].key;
+	return NULL;
+}
+
+static int take_option(struct serve *sv, int option, char **argv)
+{
+	const char *key = key_of_letter(option), *help;
+
+	if (option >= OPTION_KEY)
+		belfry_server_key(option - OPTION_KEY, &key, &help);
+	if (key)
+		return note_value(sv, key, optarg);
+	switch (option) {
+	case 'F':
+		sv->daemonize = false;
+		return CLI_OK;
+	case 'v':
+		return note_value(sv, "log_level", "debug");
+	case OPTION_DAEMONIZE:
+		sv->daemonize = true;
+		return CLI_OK;
+	case OPTION_NAME:
+		sv->wanted = optarg;
+		return CLI_OK;
+	case OPTION_STATUS:
+		sv->status = optarg;
+		return CLI_OK;
+	}
+	return cli_option(&sv->sources, option, argv);
+}
+
+/* For an upgrade: how we were started. */
+static int note_program(struct serve *sv, int argc, char **argv)
+{
+	ssize_t n = readlink("/proc/self/exe", sv->program, sizeof(sv->program) - 1);
+
+	sv->argv = calloc(argc + 2, sizeof(*sv->argv));
+	if (n < 0 || !sv->argv) {
+		cli_say("/proc/self/exe: %s", strerror(errno));
+		return CLI_FAILURE;
+	}
+	sv->argv[0] = sv->program;
+	memcpy(sv->argv + 1, argv, argc * sizeof(*argv));
+	return CLI_OK;
+}
+
+static int run(struct serve *sv)
+{
+	struct belfry_error err;
+	int status = CLI_OK;
+
+	if (sv->daemonize && !sv->inherited.by_exec)
+		status = go_to_background(sv);
+	if (status == CLI_OK)
+		status = load(sv, &sv->cfg, &sv->name);
+	if (status == CLI_OK)
+		status = open_signals(sv);
+	if (status != CLI_OK)
+		return status;
+	cli_raise_descriptor_limit();
+	if (create_server(sv, &err) < 0)
+		return cli_fail(&err);
+	if (cli_is_notified() &&
+	    belfry_server_set_store(sv->server, &cli_store, sv->inherited.fds != NULL,
+				    &err) < 0)
+		cli_say("no descriptors are stored: %s", err.msg);
+	say_capacity(sv);
+	leave_parent(sv, CLI_OK);
+	return serve(sv);
+}
+
+int cli_serve(int argc, char **argv)
+{
+	struct serve sv = { .signals = -1, .parent = -1 };
+	struct option_table table;
+	int option, status;
+
+	make_table(&table);
+	status = note_program(&sv, argc, argv);
+	while (status == CLI_OK && (option = getopt_long(argc, argv, ":S:l:n:M:m:p:Fvh",
+							 table.options, NULL)) != -1) {
+		if (option == CLI_OPTION_HELP || option == 'h') {
+			free(sv.argv);
+			return print_help(&table);
+		}
+		status = take_option(&sv, option, argv);
+	}
+	sv.sources.files = argv + optind;
+	sv.sources.n_files = argc - optind;
+	if (status == CLI_OK && sv.status)
+		status = print_status(sv.status);
+	else if (status == CLI_OK && !cli_inherit(&sv.inherited))
+		status = CLI_FAILURE;
+	else if (status == CLI_OK)
+		status = run(&sv);
+	if (sv.server)
+		cli_notify("STOPPING=1");
+	belfry_server_destroy(sv.server);
+	leave_parent(&sv, status);
+	belfry_config_destroy(sv.cfg);
+	cli_inherit_fini(&sv.inherited);
+	free(sv.argv);
+	if (sv.signals >= 0)
+		close(sv.signals);
+	return status;
+}

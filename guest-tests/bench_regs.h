@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* guest-tests/bench_regs.h - what the guest that measures and `belfry bench` tell each
+ * other, in shared memory of their own: a plain ivshmem device's
+ *
+ *	guest: opens devices, meets others, warms up
+ *	guest: state = READY		bench: counts exits so far; go = GO_START
+ *	guest: the timed part
+ *	guest: state = TIMED		bench: counts exits again; go = GO_END
+ *	guest: asks the others to end; state = FINISHED, and ends
+ */
+#ifndef BENCH_REGS_H
+#define BENCH_REGS_H
+
+#include <stdint.h>
+
+#define BENCH_VALUES  4
+#define BENCH_SAMPLES 4096 /* where they are in the memory: TSC ticks, 32 bits each */
+
+enum { BENCH_STARTING, BENCH_READY, BENCH_TIMED, BENCH_FINISHED };
+enum { BENCH_GO_WAIT, BENCH_GO_START, BENCH_GO_END };
+
+struct bench_page {
+	uint32_t state; /* the guest's */
+	uint32_t go;    /* the host's */
+	uint64_t tsc_khz;
+	uint64_t count; /* of samples */
+	uint64_t ticks; /* of the timed part */
+	uint64_t values[BENCH_VALUES];
+};
+
+/* Values: what they are depends on the measurement. */
+#define BENCH_RINGS      0 /* rate: of the timed part */
+#define BENCH_INTERRUPTS 1 /* rate: what they came to */
+#define BENCH_SLEEPS     0 /* hybrid: how often the measuring guest slept */
+#define BENCH_BYTES      0 /* bandwidth: of one sample */
+#define BENCH_ERROR      0 /* one-way: how far the clocks may be apart, in ticks */
+#define BENCH_DRIFT      1 /* one-way: by how much they went apart, in ticks */
+
+#endif

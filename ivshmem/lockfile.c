@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ivshmem/lockfile.c - a file that only one at a time can hold
+ *
+ * The file is removed by whoever holds the lock. So one who has waited for the lock, or
+ * opened the file just before, may get the lock of a file that has no name any more: it
+ * looks, and tries again.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/own.h"
+#include "ivshmem/lockfile.h"
+
+#define TRIES 100 /* others who take and release it meanwhile */
+
+static bool is_at(int fd, const char *path)
+{
+	struct stat file, there;
+
+	return fstat(fd, &file) == 0 && lstat(path, &there) == 0 &&
+	       file.st_dev == there.st_dev && file.st_ino == there.st_ino;
+}
+
+static int taken(const char *path, int fd, struct belfry_error *err)
+{
+	char pid[16] = "";
+	ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
+
+	if (n > 0 && atoi(pid) > 0)
+		return bf_err(err, EADDRINUSE, "%s: process %d serves there", path,
+			      atoi(pid));
+	return bf_err(err, EADDRINUSE, "%s: another process serves there", path);
+}
+
+/* Return: a descriptor; -EAGAIN: the file was removed meanwhile. */
+static int try_take(const char *path, struct belfry_error *err)
+{
+	BF_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return bf_err_sys(err, errno, "%s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? taken(path, fd, err)
+					    : bf_err_sys(err, errno, "%s: lock", path);
+	return is_at(fd, path) ? bf_take(&fd) : -EAGAIN;
+}
+
+int bf_lockfile_take(const char *path, struct belfry_error *err)
+{
+	char pid[16];
+	int fd = -EAGAIN;
+
+	for (int i = 0; i < TRIES && fd == -EAGAIN; i++)
+		fd = try_take(path, err);
+	if (fd == -EAGAIN)
+		return bf_err(err, EADDRINUSE, "%s: others take it all the time", path);
+	if (fd < 0)
+		return fd;
+	if (ftruncate(fd, 0) < 0 ||
+	    pwrite(fd, pid, snprintf(pid, sizeof(pid), "%d\n", getpid()), 0) < 0) {
+		int e = bf_err_sys(err, errno, "%s", path);
+
+		bf_lockfile_release(path, fd);
+		return e;
+	}
+	return fd;
+}
+
+void bf_lockfile_release(const char *path, int fd)
+{
+	if (fd < 0)
+		return;
+	if (is_at(fd, path))
+		unlink(path);
+	close(fd);
+}

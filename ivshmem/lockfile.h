@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* ivshmem/lockfile.h - a file that only one at a time can hold */
+#ifndef BF_IVSHMEM_LOCKFILE_H
+#define BF_IVSHMEM_LOCKFILE_H
+
+#include "base/err.h"
+
+/*
+ * Make and lock the file. The lock goes with the descriptor, and so with a duplicate that
+ * another process holds.
+ * Return: a descriptor (returns); -EADDRINUSE when somebody else holds it, the message
+ * who; another negative errno.
+ */
+int bf_lockfile_take(const char *path, struct belfry_error *err);
+
+/* Remove the file, unless it is another one by now, and let go (takes). -1 is fine. */
+void bf_lockfile_release(const char *path, int fd);
+
+#endif

@@ -1,0 +1,327 @@
+#!/usr/bin/env perl
+# tests/cli/serve.t - belfry serve: options, files, who may join, clients that do wrong
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::Bin;
+use Belfry;
+use Serve;
+use JSON::PP;
+use Socket;
+use Test::More;
+
+my ($status, $out, $err);
+
+subtest 'the options of QEMU\'s server keep their meaning' => sub {
+	my $server = serve('-S', $path, '-l', '2M', '-n', '3', '-p', "$dir/pid", '-F', '-v');
+	is slurp("$dir/pid"), "$server->{pid}\n", 'the process ID';
+	($status, $out, $err) = belfry('peer', '-S', $path, 'info');
+	is $status, 0, 'a peer joins';
+	like $out, qr/^vectors 3$/m, 'vectors';
+	like $out, qr/^memory 2097152$/m, 'size';
+	($status, $out, $err) = end($server);
+	is $status, 0, 'SIGTERM ends it well';
+	is $out, '', 'nothing to standard output';
+	like $err, qr/^belfry: ivshmem: 0 clients are there; \d+ with 3 vectors each fit$/m,
+		'what fits is said';
+	like $err, qr/^belfry: ivshmem: peer 0 has joined: pid \d+, uid $<, gid \d+$/m, 'who joins';
+	like $err, qr/^belfry: ivshmem: peer 0 has left$/m, 'who leaves';
+	is_deeply [glob("$dir/ring*"), grep { -e } "$dir/pid"], [], 'every file it has made is gone';
+};
+
+subtest 'a file may describe it, and options change what the file says' => sub {
+	my $file = config('servers.yaml', "servers:\n  a: { path: $path, vectors: 2, size: 1M }\n");
+	my $server = serve($file, '--vectors', '5', '--set', 'servers.a.size=2M');
+	my $info = status_of($path);
+	is $info->{server}, 'a', 'name';
+	is $info->{size}, 2 << 20, 'size';
+	is $info->{counters}{vectors}, 5, 'vectors';
+	end($server);
+	($status, $out, $err) = belfry('check', $file);
+	like $out, qr/^servers:\n  a:\n    path: \Q$path\E\n    size: 1M\n    vectors: 2\n/m,
+		'belfry check knows servers';
+};
+
+subtest 'bad command lines and configurations' => sub {
+	my $two = config('two.yaml', "servers:\n  a: {}\n  b: {}\n");
+	for (
+		[[qw(--frobnicate)], 2, "unknown option '--frobnicate'; try"],
+		[[qw(-S)], 2, "option '-S' needs a value"],
+		[[$two], 2, 'serve: there are several servers; which one? --name'],
+		[[qw(--name a/b)], 3, "servers.a/b: a name is 1 to 32 letters"],
+		[[qw(-l 3M)], 3, 'servers.ivshmem.size 3M: not a power of two; 4M would do'],
+		[[qw(-n 2049)], 3, 'servers.ivshmem.vectors 2049: at most 2048'],
+		[[qw(--mode 0999)], 3, 'servers.ivshmem: mode 0999: expected octal digits'],
+		[[qw(--mode 7777)], 3, 'servers.ivshmem: mode 7777: at most 0777'],
+		[[qw(-M a -m /tmp)], 3, 'servers.ivshmem: has shm and dir; expected one of them'],
+		[[qw(--owner nobody-at-all)], 3, 'owner nobody-at-all: no such user'],
+		[[qw(--allow-gids no-such-group)], 3, 'allow_gids no-such-group: no such group'],
+		[['--control', "$dir/none/control"], 3, "cannot make the socket $dir/none/control: No such"],
+		[['-S', '/nonexistent/x'], 3, '/nonexistent/x.lock: No such file'],
+		[['-S', '/' . 'x' x 107], 3, 'servers.ivshmem.path /xxx'],
+	) {
+		my ($args, $want, $message) = @$_;
+		($status, $out, $err) = belfry('serve', '-S', $path, @$args);
+		is $status, $want, "@$args: status";
+		like $err, qr/\Abelfry: \Q$message\E/, "@$args: message";
+		is_deeply [glob("$dir/ring*")], [], 'nothing is left behind';
+	}
+};
+
+# --- the path ---
+
+subtest 'of servers that race for one path, one serves' => sub {
+	my @jobs = map { spawn($belfry, 'serve', '-S', $path) } 1 .. 6;
+	wait_socket();
+	my @busy;
+	for my $job (@jobs) {
+		next if waiting($job);
+		($status, $out, $err) = finish($job);
+		push @busy, $status;
+		like $err, qr/^belfry: \Q$path\E\.lock: (process \d+|another process) serves there$/,
+			'the loser says who serves';
+	}
+	is_deeply \@busy, [(7) x 5], 'the others end with status 7';
+	ok joins(), 'clients join the one that is left';
+	my ($one) = grep { !exists $_->{ended} } @jobs;
+	($status) = end($one);
+	is $status, 0, 'it ends well';
+};
+
+subtest 'a stale socket is replaced' => sub {
+	my $server = serve('-S', $path);
+	kill 'KILL', $server->{pid};
+	finish($server);
+	ok -S $path, 'a server that was killed leaves its socket';
+	$server = serve('-S', $path);
+	ok joins(), 'clients join the next';
+	end($server);
+	ok !-e $path, 'which removes it';
+};
+
+subtest 'what is another program\'s is left alone' => sub {
+	my $other = IO::Socket::UNIX->new(Local => $path, Listen => 1);
+	($status, $out, $err) = belfry('serve', '-S', $path);
+	is $status, 7, 'a live socket: status';
+	is $err, "belfry: $path exists: stop its server or remove it\n", 'message';
+	$other->blocking(0);
+	ok !$other->accept, 'it has not even noticed';
+	ok(IO::Socket::UNIX->new(Peer => $path), 'it still listens');
+	unlink $path;
+	config('ring.sock', "precious\n");
+	($status, $out, $err) = belfry('serve', '-S', $path);
+	is $status, 7, 'a plain file: status';
+	is slurp($path), "precious\n", 'it is there';
+	unlink $path;
+};
+
+subtest 'owner, group and mode' => sub {
+	my $server = serve('-S', $path, qw(--mode 0620 --owner 0 --group 65534));
+	my @stat = stat $path;
+	is sprintf('%o', $stat[2] & 07777), '620', 'mode';
+	is $stat[4], 0, 'owner';
+	is $stat[5], 65534, 'group';
+	is sprintf('%o', (stat "$path.control")[2] & 07777), '600', 'the control socket is ours alone';
+	end($server);
+};
+
+# --- memory ---
+
+subtest 'memory of any kind' => sub {
+	my $server = serve('-S', $path, qw(-l 64G));
+	is status_of($path)->{size}, 64 << 30, '64 GiB';
+	end($server);
+	my $shm = "belfry-test-$$";
+	$server = serve('-S', $path, '-l', '1M', '-M', $shm);
+	is -s "/dev/shm/$shm", 1 << 20, 'POSIX shared memory is made';
+	end($server);
+	ok !-e "/dev/shm/$shm", '... and removed';
+	open my $there, '>', "/dev/shm/$shm";
+	truncate $there, 1 << 20;
+	$server = serve('-S', $path, '-l', '1M', '-M', $shm);
+	end($server);
+	ok -e "/dev/shm/$shm", 'what was there already stays';
+	($status, $out, $err) = belfry('serve', '-S', $path, '-l', '2M', '-M', $shm);
+	is $status, 3, 'another size: status';
+	is $err, "belfry: ivshmem: shm $shm is there with 1048576 bytes, not 2097152\n", 'message';
+	unlink "/dev/shm/$shm";
+	$server = serve('-S', $path, '-l', '1M', '-m', $dir);
+	is status_of($path)->{size}, 1 << 20, 'a file in a directory';
+	end($server);
+	is_deeply [glob("$dir/belfry-*")], [], '... that has no name';
+};
+
+# --- who may join ---
+
+subtest 'users who are not listed are refused, and SIGHUP reads the list again' => sub {
+	my $text = "servers:\n  a: { path: $path, allow_uids: '%s' }\n";
+	my $file = config('policy.yaml', sprintf $text, '1-9,nobody');
+	my $server = serve($file);
+	ok !joins(), 'root is refused';
+	config('policy.yaml', sprintf $text, '0');
+	kill 'HUP', $server->{pid};
+	ok wait_for_error($server, qr/the configuration was read again/), 'SIGHUP';
+	ok joins(), 'now root may join';
+	config('policy.yaml', sprintf $text, 'nobody-at-all');
+	kill 'HUP', $server->{pid};
+	ok wait_for_error($server, qr/stays as it is: allow_uids nobody-at-all: no such user/),
+		'a mistake changes nothing';
+	config('policy.yaml', "servers:\n  a: { path: $path, vectors: 7 }\n");
+	kill 'HUP', $server->{pid};
+	ok wait_for_error($server, qr/a: vectors stays as it is until the server starts anew/),
+		'what cannot change is named';
+	ok joins(), 'and the server goes on';
+	($status, $out, $err) = end($server);
+	like $err, qr/^belfry: a: a client was refused: pid \d+, uid 0, gid \d+: neither its user nor its groups are allowed$/m,
+		'the log says who was refused';
+};
+
+subtest 'groups may join, too' => sub {
+	my $server = serve('-S', $path, '--allow-uids', '1', '--allow-gids', (split ' ', $()[0]);
+	ok joins(), 'by its group';
+	end($server);
+};
+
+subtest 'limits on clients' => sub {
+	for (['--clients-max', 'there are 2 clients, as many as may be'],
+		['--clients-per-uid', 'its user has 2 clients, as many as it may have']) {
+		my ($option, $message) = @$_;
+		my $server = serve('-S', $path, $option, 2);
+		my @inside = map { connect_raw() } 1 .. 2;
+		wait_peers(2);
+		ok !joins(), "$option: a third is refused";
+		close shift @inside;
+		wait_peers(1);
+		ok joins(), 'when one has left, another may come';
+		($status, $out, $err) = end($server);
+		like $err, qr/a client was refused: pid \d+, uid 0, gid \d+: \Q$message\E$/m, 'log';
+	}
+};
+
+# --- clients that do wrong ---
+
+subtest 'clients that connect and close at once do no harm' => sub {
+	my $server = serve('-S', $path, '--log-level', 'error');
+	for (1 .. 1000) {
+		close connect_raw();
+	}
+	ok joins(), 'others join';
+	is wait_peers(0)->{counters}{peers}, 0, 'nobody is left over';
+	end($server);
+};
+
+subtest 'whoever speaks, half-closes or dies leaves, and nobody misses a thing' => sub {
+	my $server = serve('-S', $path, '-n', '4');
+	my $load = spawn("$build/clients", qw(--clients=20 --vectors=4 --churn=200), $path);
+	for my $wrong (
+		sub { syswrite $_[0], 'garbage' },
+		sub { shutdown $_[0], 1 },
+		sub { sysread $_[0], my $part, 13 },
+		sub { },
+	) {
+		for (1 .. 10) {
+			my $sock = connect_raw();
+			$wrong->($sock);
+			select undef, undef, undef, 0.002;
+			close $sock;
+		}
+	}
+	($status, $out, $err) = finish($load);
+	is $status, 0, 'the others have had every message and every ring' or diag $err;
+	($status, $out, $err) = end($server);
+	like $err, qr/^belfry: ivshmem: peer \d+ dropped: it sent something$/m, 'log';
+};
+
+subtest 'who reads nothing, or a byte a second, is dropped when the time is over' => sub {
+	my $server = serve('-S', $path, qw(-n 64 --stall 1));
+	my @slow = map { connect_raw() } 1 .. 2;
+	wait_peers(2);
+	# A crowd that these two are to be told of: more than a socket takes.
+	my $load = spawn("$build/clients", qw(--clients=8 --vectors=64), $path);
+	for (1 .. 30) {
+		sysread $slow[1], my $byte, 1;
+		select undef, undef, undef, 0.1;
+		last if slurp("$dir/err.$server->{n}") =~ /(dropped.*){2}/s;
+	}
+	($status, $out, $err) = finish($load);
+	is $status, 0, 'the crowd was told that they have come, and that they have left';
+	($status, $out, $err) = end($server);
+	is scalar(() = $err =~ /peer [01] dropped: it has read nothing for 1 s, \d+ messages wait/g), 2,
+		'both are dropped' or diag $err;
+};
+
+subtest 'who lags too many bytes behind is dropped' => sub {
+	my $server = serve('-S', $path, qw(-n 1000 --queue 4k));
+	my $silent = connect_raw();
+	wait_peers(1);
+	my @others = map { connect_raw() } 1 .. 2;
+	ok wait_for_error($server, qr/peer 0 dropped: it does not read, \d+ messages wait/), 'log';
+	end($server);
+};
+
+subtest 'when descriptors are used up, newcomers are refused and those inside go on' => sub {
+	my $server = spawn('/bin/sh', '-c', "ulimit -n 80; exec $belfry serve -S $path -n 4");
+	wait_socket();
+	my @inside;
+	for (1 .. 20) {
+		my $sock = connect_raw();
+		push @inside, $sock if $sock;
+	}
+	ok wait_for_error($server, qr/a client was refused: .*Too many open files/), 'log';
+	my $there = status_of($path)->{counters};
+	cmp_ok $there->{peers}, '>=', 9, 'some are inside';
+	cmp_ok $there->{refused}, '>', 0, 'some were refused';
+	is $there->{dropped}, 0, 'and nobody was dropped';
+	close $_ for @inside;
+	wait_peers(0);
+	ok joins(), 'later there is room again';
+	($status, $out, $err) = end($server);
+	is $status, 0, 'status';
+	like $err, qr/; 9 with 4 vectors each fit$/m, 'as had been said';
+};
+
+# --- what it says of itself ---
+
+subtest 'status and metrics' => sub {
+	my $server = serve('-S', $path, '-n', '2', '--metrics', "$dir/metrics", qw(--metrics-interval 1));
+	my @inside = map { connect_raw() } 1 .. 2;
+	my $info = wait_peers(2);
+	is scalar @{ $info->{peers} }, 2, 'a peer each';
+	my $peer = $info->{peers}[1];
+	is $peer->{id}, 1, 'id';
+	is $peer->{pid}, $$, 'pid';
+	is $peer->{uid}, 0, 'uid';
+	is $peer->{vectors}, 2, 'vectors';
+	is $peer->{queued}, 0, 'queue';
+	cmp_ok abs($peer->{joined} - time), '<', 60, 'when it joined';
+	is $info->{counters}{joined}, 2, 'counters';
+	for (1 .. 300) {
+		last if slurp("$dir/metrics") =~ /_peers\{server="ivshmem"\} 2$/m;
+		select undef, undef, undef, 0.01;
+	}
+	like slurp("$dir/metrics"), qr/^# TYPE belfry_server_joined_total counter\nbelfry_server_joined_total\{server="ivshmem"\} 2$/m,
+		'metrics';
+	end($server);
+	ok !-e "$dir/metrics", 'the file goes with the server';
+	($status, $out, $err) = belfry('serve', '--status', $path);
+	is $status, 5, 'no server: status';
+	like $err, qr/^belfry: \Q$path\E\.control: No such file/, 'message';
+};
+
+subtest 'the background' => sub {
+	($status, $out, $err) = belfry('serve', '-S', $path, '--daemonize', '-p', "$dir/pid");
+	is $status, 0, 'it returns when clients can connect';
+	ok joins(), 'they can';
+	my $pid = slurp("$dir/pid") + 0;
+	kill 'TERM', $pid;
+	for (1 .. 500) {
+		last if !-e $path;
+		select undef, undef, undef, 0.01;
+	}
+	ok !-e "$dir/pid", 'SIGTERM ends it';
+	($status, $out, $err) = belfry('serve', '-S', '/nonexistent/x', '--daemonize');
+	is $status, 3, 'a mistake is told before';
+	like $err, qr/No such file/, 'to whoever started it';
+};
+
+done_testing;

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/guest/seccomp_test.c - the system calls that libbelfry-seccomp(7) lists are enough
+ *
+ * Each test runs in a child that is allowed these calls and no other: one too many ends it
+ * by SIGSYS.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <seccomp.h>
+
+#include "tests/guest/vm_test.h"
+
+#define PAGE "man/libbelfry-seccomp.7.scd"
+
+/* What the sanitizers call on top of that. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define SANITIZED 0
+#endif
+static const char *const sanitizers[] = { "sigaltstack", "sched_yield", "readlink",
+					  "prctl",       "clone",       "wait4",
+					  "nanosleep",   "exit",        "process_vm_readv" };
+
+/* --- the list --- */
+
+static void allow(scmp_filter_ctx filter, const char *name)
+{
+	int number = seccomp_syscall_resolve_name(name);
+
+	if (number == __NR_SCMP_ERROR)
+		fail_msg("%s: %s is no system call", PAGE, name);
+	assert_int_equal(seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0), 0);
+}
+
+/* The lines "*name*, *name*" of the section SYSTEM CALLS. */
+static unsigned int allow_line(scmp_filter_ctx filter, char *line)
+{
+	unsigned int n = 0;
+
+	for (char *name = strtok(line, "*, \n"); name; name = strtok(NULL, "*, \n")) {
+		char plain[64], *to = plain;
+
+		for (; *name && to < plain + sizeof(plain) - 1; name++)
+			if (*name != '\\')
+				*to++ = *name;
+		*to = '\0';
+		allow(filter, plain);
+		n++;
+	}
+	return n;
+}
+
+static scmp_filter_ctx listed(void)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	FILE *page = fopen(PAGE, "re");
+	bool inside = false;
+	unsigned int n = 0;
+	char line[256];
+
+	assert_non_null(filter);
+	assert_non_null(page);
+	while (fgets(line, sizeof(line), page)) {
+		if (line[0] == '#')
+			inside = strcmp(line, "# SYSTEM CALLS\n") == 0;
+		else if (inside && line[0] == '*')
+			n += allow_line(filter, line);
+	}
+	fclose(page);
+	assert_true(n > 20);
+	for (size_t i = 0; SANITIZED && i < sizeof(sanitizers) / sizeof(char *); i++)
+		allow(filter, sanitizers[i]);
+	return filter;
+}
+
+/* --- what is done under it --- */
+
+#define TRY(call)             \
+	do {                  \
+		if ((call) < 0) \
+			return __LINE__ % 250 + 1; \
+	} while (0)
+
+static void ignore(void *user, struct belfry_vm *vm, const struct belfry_event *event)
+{
+}
+
+/* Return: 0; the line that failed, in some form. */
+static int run(struct belfry_config *cfg, const char *name, bool own_loop)
+{
+	struct belfry_stats stats = { .size = sizeof(stats) };
+	struct belfry_vm *vm;
+
+	TRY(belfry_vm_create(cfg, name, &vm, NULL));
+	TRY(belfry_vm_set_events(vm, ignore, NULL, NULL));
+	if (own_loop)
+		TRY(belfry_vm_own_loop(vm, NULL));
+	TRY(belfry_vm_start(vm, NULL));
+	TRY(belfry_vm_pause(vm, NULL));
+	TRY(belfry_vm_resume(vm, NULL));
+	TRY(belfry_vm_reset(vm, NULL));
+	TRY(belfry_vm_stats(vm, &stats));
+	if (own_loop)
+		TRY(belfry_vm_process(vm, NULL));
+	if (belfry_vm_wait(vm, SECOND / 10, NULL) != -ETIMEDOUT)
+		return 253;
+	belfry_vm_power_button(vm, NULL);
+	belfry_vm_stop(vm);
+	TRY(belfry_vm_wait(vm, LIMIT, NULL));
+	belfry_vm_destroy(vm);
+	return 0;
+}
+
+static const char yaml[] =
+	"links: { ring: { size: 1M } }\n"
+	"vms:\n"
+	"  linked: { kernel: x, memory: 32M, cpus: 2, affinity: 0, console: /dev/null,\n"
+	"            prefault: on, devices: [ ivshmem: { link: ring } ] }\n"
+	"  plain:  { kernel: x, memory: 32M, console_input: /dev/zero,\n"
+	"            initrd: /proc/self/exe, memory: 64M,\n"
+	"            devices: [ ivshmem: { shm: belfry-seccomp, size: 4k } ] }\n"
+	"  pty:    { kernel: x, memory: 32M, console_pty: /tmp/belfry-seccomp-pty,\n"
+	"            devices: [ ivshmem: { file: /tmp/belfry-seccomp, size: 4k } ] }\n"
+	"  remote: { kernel: x, memory: 32M,\n"
+	"            devices: [ ivshmem: { socket: /tmp/belfry-nobody } ] }\n";
+
+static int run_all(void)
+{
+	static const char *const names[] = { "linked", "plain", "pty" };
+	struct belfry_links *links;
+	struct belfry_config *cfg;
+	struct belfry_vm *vm;
+	char kernel[256];
+	int status = 0;
+
+	TRY(belfry_config_create(&cfg, NULL));
+	TRY(belfry_config_load_string(cfg, "t", yaml, NULL));
+	if (belfry_config_load_file(cfg, "/dev/null", NULL) != 0)
+		return 251;
+	snprintf(kernel, sizeof(kernel), "%s/guests/idle.elf", build());
+	TRY(belfry_config_set(cfg, "vms.linked.kernel", kernel, NULL));
+	TRY(belfry_config_set(cfg, "vms.plain.kernel", kernel, NULL));
+	TRY(belfry_config_set(cfg, "vms.pty.kernel", kernel, NULL));
+	TRY(belfry_config_set(cfg, "vms.remote.kernel", kernel, NULL));
+	TRY(belfry_links_create(cfg, &links, NULL));
+	TRY(belfry_links_join(links, cfg, "linked", NULL));
+	TRY(belfry_links_start(links, NULL));
+	for (int i = 0; i < 3 && status == 0; i++)
+		status = run(cfg, names[i], i == 1);
+	if (belfry_vm_create(cfg, "remote", &vm, NULL) != -ECONNREFUSED)
+		return 252;
+	belfry_links_destroy(links);
+	belfry_config_destroy(cfg);
+	return status;
+}
+
+static int open_one_more(void)
+{
+	return dup(0) >= 0 ? 0 : 1; /* dup is not listed: belfry uses fcntl */
+}
+
+static int confined(int (*what)(void))
+{
+	scmp_filter_ctx filter = listed();
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(seccomp_load(filter) < 0 ? 254 : what());
+	seccomp_release(filter);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void vms_need_no_other_system_calls_than_those_listed(void **state)
+{
+	int status = confined(run_all);
+
+	unlink("/tmp/belfry-seccomp");
+	unlink("/dev/shm/belfry-seccomp");
+	if (WIFSIGNALED(status))
+		fail_msg("signal %d", WTERMSIG(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void the_filter_of_this_test_works(void **state)
+{
+	int status = confined(open_one_more);
+
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGSYS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(vms_need_no_other_system_calls_than_those_listed),
+		cmocka_unit_test(the_filter_of_this_test_works),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/peers/service_test.c - belfry-server.h: a server inside a process that polls */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <belfry-server.h>
+
+#include "base/own.h"
+#include "ivshmem/wire.h"
+#include "tests/descriptors.h"
+
+#define HELD_MAX 16
+
+struct fixture {
+	int fds_before;
+	struct belfry_config *cfg;
+	struct belfry_server *server;
+	struct belfry_error err;
+	char log[8192];
+	char dir[40];
+	char path[64];
+
+	struct belfry_named_fd held[HELD_MAX]; /* a store; names are malloc'ed */
+	unsigned int n_held;
+	int refuse; /* what keep() says to clients */
+};
+
+static void log_line(void *user, enum belfry_log_level level, const char *line)
+{
+	struct fixture *f = user;
+	size_t len = strlen(f->log);
+
+	snprintf(f->log + len, sizeof(f->log) - len, "%s\n", line);
+}
+
+static void set(struct fixture *f, const char *key, const char *value)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "servers.ring.%s", key);
+	assert_int_equal(belfry_config_set(f->cfg, path, value, &f->err), 0);
+}
+
+static int setup(void **state)
+{
+	static struct fixture f;
+
+	f = (struct fixture){ .fds_before = count_descriptors(),
+			      .dir = "/tmp/belfry-service-XXXXXX" };
+	assert_non_null(mkdtemp(f.dir));
+	snprintf(f.path, sizeof(f.path), "%s/sock", f.dir);
+	*state = &f;
+	assert_int_equal(belfry_config_create(&f.cfg, &f.err), 0);
+	belfry_config_set_log(f.cfg, log_line, &f, BELFRY_LOG_DEBUG);
+	set(&f, "path", f.path);
+	set(&f, "size", "64k");
+	return 0;
+}
+
+static void drop(void *user, const char *name)
+{
+	struct fixture *f = user;
+
+	for (unsigned int i = 0; i < f->n_held; i++) {
+		if (strcmp(f->held[i].name, name) != 0)
+			continue;
+		close(f->held[i].fd);
+		free((char *)f->held[i].name);
+		f->held[i--] = f->held[--f->n_held];
+	}
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	belfry_server_destroy(f->server);
+	belfry_config_destroy(f->cfg);
+	for (unsigned int i = 0; i < f->n_held; i++) {
+		close(f->held[i].fd);
+		free((char *)f->held[i].name);
+	}
+	if (rmdir(f->dir) < 0)
+		return -1;
+	return count_descriptors() == f->fds_before ? 0 : -1;
+}
+
+static void start(struct fixture *f)
+{
+	assert_int_equal(belfry_server_create(f->cfg, "ring", &f->server, &f->err), 0);
+	assert_int_equal(belfry_server_process(f->server, &f->err), 0);
+}
+
+/* As a program with a loop of its own does: until nothing happens for a while. */
+static void run(struct fixture *f)
+{
+	struct pollfd fd = { .fd = belfry_server_fd(f->server), .events = POLLIN };
+
+	while (poll(&fd, 1, 30) > 0)
+		assert_int_equal(belfry_server_process(f->server, &f->err), 0);
+}
+
+static int connect_client(struct fixture *f)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	memcpy(sa.sun_path, f->path, strlen(f->path));
+	assert_int_equal(connect(sock, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	return sock;
+}
+
+/* What a client has been sent: "0 1 -1+ 0+"; descriptors are closed. */
+static const char *heard(int sock)
+{
+	static char story[256];
+	struct bf_wire_msg msg;
+	struct bf_wire_rx rx;
+
+	story[0] = '\0';
+	bf_wire_rx_init(&rx);
+	while (recvmsg(sock, bf_wire_rx_hdr(&rx), MSG_DONTWAIT | MSG_CMSG_CLOEXEC) == 8) {
+		size_t len = strlen(story);
+
+		bf_wire_rx_done(&rx, 8, &msg);
+		snprintf(story + len, sizeof(story) - len, "%s%d%s", len ? " " : "",
+			 (int)msg.value, msg.fd >= 0 ? "+" : "");
+		bf_close(&msg.fd);
+	}
+	return story;
+}
+
+/* --- the loop --- */
+
+static void a_program_that_polls_serves_clients(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	BF_CLOSE int a = connect_client(f);
+	run(f);
+	assert_string_equal(heard(a), "0 0 -1+ 0+");
+	BF_CLOSE int b = connect_client(f);
+	run(f);
+	assert_string_equal(heard(b), "0 1 -1+ 0+ 1+");
+	assert_string_equal(heard(a), "1+");
+	bf_close(&b);
+	run(f);
+	assert_string_equal(heard(a), "1");
+}
+
+static void a_thread_of_the_librarys_serves_them_as_well(void **state)
+{
+	struct fixture *f = *state;
+	struct pollfd fd = { .events = POLLIN };
+
+	assert_int_equal(belfry_server_create(f->cfg, "ring", &f->server, &f->err), 0);
+	assert_int_equal(belfry_server_start(f->server, &f->err), 0);
+	assert_int_equal(belfry_server_start(f->server, &f->err), -EBUSY);
+	assert_string_equal(f->err.msg, "ring: started before");
+	assert_int_equal(belfry_server_process(f->server, &f->err), -EBUSY);
+	assert_string_equal(f->err.msg, "ring: a thread processes it");
+	BF_CLOSE int a = connect_client(f);
+	fd.fd = a;
+	assert_int_equal(poll(&fd, 1, 5000), 1);
+}
+
+static void a_socketpair_is_let_in_whatever_the_policy(void **state)
+{
+	struct fixture *f = *state;
+	int ends[2];
+
+	set(f, "allow_uids", "12345");
+	start(f);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	assert_int_equal(belfry_server_add(f->server, ends[1], &f->err), 0);
+	assert_string_equal(heard(ends[0]), "0 0 -1+ 0+");
+	close(ends[0]);
+	run(f);
+	assert_non_null(strstr(f->log, "ring: peer 0 has left\n"));
+}
+
+static void *add_one(void *arg)
+{
+	struct fixture *f = arg;
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0 ||
+	    belfry_server_add(f->server, ends[1], NULL) < 0)
+		return NULL;
+	close(ends[0]);
+	return f;
+}
+
+static void what_another_thread_has_added_is_attended_to(void **state)
+{
+	struct fixture *f = *state;
+	struct belfry_server_stats stats = { .size = sizeof(stats) };
+	pthread_t thread;
+	void *worked;
+
+	start(f);
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(pthread_create(&thread, NULL, add_one, f), 0);
+		pthread_join(thread, &worked);
+		assert_non_null(worked);
+	}
+	run(f);
+	assert_int_equal(belfry_server_stats(f->server, &stats), 0);
+	assert_int_equal(stats.joined, 10);
+	assert_int_equal(stats.left, 10);
+	assert_int_equal(stats.peers, 0);
+}
+
+/* --- what it says --- */
+
+static void peers_and_figures_are_told(void **state)
+{
+	struct fixture *f = *state;
+	struct belfry_server_stats stats = { .size = sizeof(stats) };
+	struct belfry_server_peer peers[2];
+	struct stat st;
+	char *text;
+
+	set(f, "vectors", "3");
+	start(f);
+	BF_CLOSE int a = connect_client(f);
+	BF_CLOSE int b = connect_client(f);
+	run(f);
+	assert_int_equal(belfry_server_peers(f->server, NULL, 0), 2);
+	assert_int_equal(belfry_server_peers(f->server, NULL, 1), -EINVAL);
+	assert_int_equal(belfry_server_peers(f->server, peers, 2), 2);
+	assert_int_equal(peers[1].id, 1);
+	assert_int_equal(peers[1].vectors, 3);
+	assert_int_equal(peers[1].pid, getpid());
+	assert_int_equal(peers[1].uid, getuid());
+	assert_int_equal(belfry_server_stats(f->server, &stats), 0);
+	assert_int_equal(stats.messages, 2 * 3 + 4 * 3);
+	stats.size = 8;
+	assert_int_equal(belfry_server_stats(f->server, &stats), -EINVAL);
+	assert_int_equal(fstat(belfry_server_memory(f->server), &st), 0);
+	assert_int_equal(st.st_size, 64 << 10);
+	assert_int_equal(
+		belfry_server_status(f->server, BELFRY_STATUS_PROMETHEUS, &text, &f->err),
+		0);
+	assert_non_null(strstr(text, "\nbelfry_server_peers{server=\"ring\"} 2\n"));
+	free(text);
+	assert_int_equal(belfry_server_status(f->server, 7, &text, &f->err), -EINVAL);
+	assert_string_equal(f->err.msg, "status format 7: expected 0 to 1");
+}
+
+static void capacity_follows_the_limit_of_descriptors(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit limit, small = { .rlim_cur = 132 };
+
+	set(f, "vectors", "4");
+	start(f);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	small.rlim_max = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &small);
+	assert_int_equal(belfry_server_capacity(f->server), 20);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	set(f, "clients_max", "3");
+	assert_int_equal(belfry_server_reload(f->server, f->cfg, "ring", &f->err), 0);
+	assert_int_equal(belfry_server_capacity(f->server), 3);
+}
+
+static void a_client_can_be_dropped(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	BF_CLOSE int a = connect_client(f);
+	BF_CLOSE int b = connect_client(f);
+	run(f);
+	heard(b);
+	assert_int_equal(belfry_server_drop(f->server, 0, "no more", &f->err), 0);
+	run(f);
+	assert_string_equal(heard(b), "0");
+	assert_non_null(strstr(f->log, "ring: peer 0 dropped: no more\n"));
+	assert_int_equal(belfry_server_drop(f->server, 0, "no more", &f->err), -ENOENT);
+	assert_string_equal(f->err.msg, "ring: there is no peer 0");
+}
+
+/* --- changes --- */
+
+static void reloading_changes_who_may_join(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	BF_CLOSE int a = connect_client(f);
+	run(f);
+	set(f, "allow_uids", "12345-12346");
+	set(f, "vectors", "2");
+	assert_int_equal(belfry_server_reload(f->server, f->cfg, "ring", &f->err), 0);
+	assert_non_null(strstr(f->log, "ring: vectors stays as it is"));
+	BF_CLOSE int b = connect_client(f);
+	run(f);
+	assert_string_equal(heard(b), "");
+	assert_non_null(strstr(f->log, "a client was refused: "));
+	assert_string_equal(heard(a), "0 0 -1+ 0+");
+	assert_int_equal(belfry_server_reload(f->server, f->cfg, "bell", &f->err),
+			 -ENOENT);
+	assert_string_equal(f->err.msg, "servers.bell: there is no such server");
+}
+
+/* --- outliving the process --- */
+
+static int keep(void *user, const char *name, int fd)
+{
+	struct fixture *f = user;
+
+	if (f->refuse && *name == 'p')
+		return f->refuse;
+	assert_true(f->n_held < HELD_MAX);
+	f->held[f->n_held++] =
+		(struct belfry_named_fd){ strdup(name), fcntl(fd, F_DUPFD_CLOEXEC, 0) };
+	return 0;
+}
+
+static void use_store(struct fixture *f, int holds)
+{
+	const struct belfry_server_store store = { sizeof(store), keep, drop, f };
+
+	assert_int_equal(belfry_server_set_store(f->server, &store, holds, &f->err), 0);
+}
+
+/* A server of what is held, the one before being gone or not. */
+static void resume(struct fixture *f)
+{
+	struct belfry_named_fd fds[HELD_MAX];
+
+	for (unsigned int i = 0; i < f->n_held; i++)
+		fds[i] = (struct belfry_named_fd){
+			f->held[i].name, fcntl(f->held[i].fd, F_DUPFD_CLOEXEC, 0)
+		};
+	assert_int_equal(
+		belfry_server_resume(f->cfg, "ring", fds, f->n_held, &f->server, &f->err),
+		0);
+	assert_int_equal(belfry_server_process(f->server, &f->err), 0);
+}
+
+static int hand(void *user, const char *name, int fd)
+{
+	return name ? keep(user, name, fd) : 0;
+}
+
+/* The first server is a dead one's: it must not run once the second does. */
+static void a_successor_goes_on_with_the_same_clients(void **state)
+{
+	struct fixture *f = *state;
+	struct belfry_server *first;
+
+	start(f);
+	BF_CLOSE int a = connect_client(f);
+	BF_CLOSE int b = connect_client(f);
+	run(f);
+	assert_string_equal(heard(a), "0 0 -1+ 0+ 1+");
+	assert_int_equal(belfry_server_handover(f->server, hand, f, &f->err), 0);
+	assert_int_equal(f->n_held, 6);
+
+	first = f->server;
+	resume(f);
+	BF_CLOSE int c = connect_client(f);
+	run(f);
+	assert_string_equal(heard(a), "2+");
+	assert_string_equal(heard(b), "0 1 -1+ 0+ 1+ 2+");
+	assert_string_equal(heard(c), "0 2 -1+ 0+ 1+ 2+");
+	belfry_server_destroy(bf_take_ptr(&f->server));
+	belfry_server_destroy(first);
+}
+
+static void the_store_has_what_there_is_and_no_more(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	use_store(f, 0);
+	assert_int_equal(f->n_held, 4);
+	BF_CLOSE int a = connect_client(f);
+	BF_CLOSE int b = connect_client(f);
+	run(f);
+	assert_int_equal(f->n_held, 6);
+	bf_close(&a);
+	run(f);
+	assert_int_equal(f->n_held, 5);
+	belfry_server_destroy(bf_take_ptr(&f->server));
+	assert_int_equal(f->n_held, 0);
+}
+
+static void a_client_that_the_store_does_not_take_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	use_store(f, 0);
+	f->refuse = -ENOSPC;
+	BF_CLOSE int a = connect_client(f);
+	run(f);
+	assert_string_equal(heard(a), "");
+	assert_non_null(strstr(f->log, "a client was refused: "));
+	assert_non_null(strstr(f->log, "handing over p0: No space left on device\n"));
+	f->refuse = 0;
+	BF_CLOSE int b = connect_client(f);
+	run(f);
+	assert_string_equal(heard(b), "0 0 -1+ 0+");
+}
+
+static void a_handover_that_fails_leaves_all_as_it_was(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	BF_CLOSE int a = connect_client(f);
+	run(f);
+	f->refuse = -ENOMEM;
+	assert_int_equal(belfry_server_handover(f->server, hand, f, &f->err), -ENOMEM);
+	assert_string_equal(f->err.msg, "ring: handing over p0: Cannot allocate memory");
+	BF_CLOSE int b = connect_client(f);
+	run(f);
+	assert_string_equal(heard(a), "0 0 -1+ 0+ 1+");
+}
+
+static void a_successor_without_state_begins_anew(void **state)
+{
+	struct fixture *f = *state;
+	struct belfry_server *first;
+
+	start(f);
+	BF_CLOSE int a = connect_client(f);
+	run(f);
+	belfry_server_handover(f->server, hand, f, &f->err);
+	drop(f, "memory");
+	first = f->server;
+	resume(f);
+	assert_non_null(strstr(f->log, "ring: begins anew: of the server before, the "
+				       "memory is lost\n"));
+	use_store(f, 1);
+	assert_int_equal(f->n_held, 4); /* p0 is dropped */
+	belfry_server_destroy(bf_take_ptr(&f->server));
+	belfry_server_destroy(first);
+}
+
+/* --- errors --- */
+
+static void mistakes_of_the_caller_are_errors(void **state)
+{
+	struct fixture *f = *state;
+	struct belfry_server_stats stats = { .size = sizeof(stats) };
+	struct belfry_server_store store = { .size = 1 };
+	struct belfry_server *s;
+	char *text;
+
+	assert_int_equal(belfry_server_create(NULL, "ring", &s, &f->err), -EINVAL);
+	assert_string_equal(f->err.msg, "NULL argument");
+	assert_int_equal(belfry_server_create(f->cfg, "bell", &s, &f->err), -ENOENT);
+	assert_string_equal(f->err.msg, "servers.bell: there is no such server");
+	assert_int_equal(belfry_server_process(NULL, &f->err), -EINVAL);
+	assert_int_equal(belfry_server_start(NULL, &f->err), -EINVAL);
+	assert_int_equal(belfry_server_fd(NULL), -EINVAL);
+	assert_int_equal(belfry_server_memory(NULL), -EINVAL);
+	assert_int_equal(belfry_server_capacity(NULL), 0);
+	assert_int_equal(belfry_server_peers(NULL, NULL, 0), -EINVAL);
+	assert_int_equal(belfry_server_stats(NULL, &stats), -EINVAL);
+	assert_int_equal(belfry_server_status(NULL, 0, &text, &f->err), -EINVAL);
+	assert_int_equal(belfry_server_reload(NULL, f->cfg, "ring", &f->err), -EINVAL);
+	assert_int_equal(belfry_server_drop(NULL, 0, "", &f->err), -EINVAL);
+	assert_int_equal(belfry_server_handover(NULL, hand, f, &f->err), -EINVAL);
+	belfry_server_destroy(NULL);
+	start(f);
+	assert_int_equal(belfry_server_add(f->server, -1, &f->err), -EINVAL);
+	assert_string_equal(f->err.msg, "belfry_server_add: a negative descriptor");
+	assert_int_equal(belfry_server_set_store(f->server, &store, 0, &f->err), -EINVAL);
+}
+
+static void a_second_server_at_the_path_is_an_error(void **state)
+{
+	struct fixture *f = *state;
+	struct belfry_server *s;
+	char want[160];
+
+	start(f);
+	assert_int_equal(belfry_server_create(f->cfg, "ring", &s, &f->err), -EADDRINUSE);
+	snprintf(want, sizeof(want), "%s.lock: process %d serves there", f->path,
+		 getpid());
+	assert_string_equal(f->err.msg, want);
+	BF_CLOSE int a = connect_client(f);
+	run(f);
+	assert_string_equal(heard(a), "0 0 -1+ 0+");
+}
+
+static void a_socket_that_listens_can_be_given(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	BF_CLOSE int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(belfry_config_set_fd(f->cfg, "servers.ring.path", sock, &f->err),
+			 0);
+	assert_int_equal(belfry_server_create(f->cfg, "ring", &f->server, &f->err),
+			 -EINVAL);
+	assert_non_null(strstr(f->err.msg, " is no listening AF_UNIX socket"));
+
+	memcpy(sa.sun_path, f->path, strlen(f->path));
+	assert_int_equal(bind(sock, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(sock, 8), 0);
+	start(f);
+	BF_CLOSE int a = connect_client(f);
+	run(f);
+	assert_string_equal(heard(a), "0 0 -1+ 0+");
+	belfry_server_destroy(bf_take_ptr(&f->server));
+	assert_int_equal(unlink(f->path), 0); /* it was not the server's */
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_program_that_polls_serves_clients),
+		TEST(a_thread_of_the_librarys_serves_them_as_well),
+		TEST(a_socketpair_is_let_in_whatever_the_policy),
+		TEST(what_another_thread_has_added_is_attended_to),
+		TEST(peers_and_figures_are_told),
+		TEST(capacity_follows_the_limit_of_descriptors),
+		TEST(a_client_can_be_dropped),
+		TEST(reloading_changes_who_may_join),
+		TEST(a_successor_goes_on_with_the_same_clients),
+		TEST(the_store_has_what_there_is_and_no_more),
+		TEST(a_client_that_the_store_does_not_take_is_refused),
+		TEST(a_handover_that_fails_leaves_all_as_it_was),
+		TEST(a_successor_without_state_begins_anew),
+		TEST(mistakes_of_the_caller_are_errors),
+		TEST(a_second_server_at_the_path_is_an_error),
+		TEST(a_socket_that_listens_can_be_given),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests_name("service", tests, NULL, NULL);
+}

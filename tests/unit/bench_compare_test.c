@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/unit/bench_compare_test.c - verdicts on results that nobody has run */
+#include "bench/compare.h"
+#include "tests/unit/bench_test.h"
+
+#define RUNS 7
+
+static const struct bench_rule ten_percent = { .max_regression = 0.1 };
+
+/* Steady, slower by 3 %, by 20 %, faster by 20 %, and all over the place */
+static const double steady[RUNS] = { 100, 101, 99, 100.5, 99.5, 100, 100.2 };
+static const double a_bit_slower[RUNS] = { 103, 104, 102, 103.5, 102.5, 103, 103.2 };
+static const double slower[RUNS] = { 120, 121, 119, 120.5, 119.5, 120, 120.2 };
+static const double faster[RUNS] = { 80, 81, 79, 80.5, 79.5, 80, 80.2 };
+static const double wild[RUNS] = { 60, 180, 90, 140, 100, 75, 160 };
+
+struct pair {
+	struct bench_result *before, *after;
+	struct bench_comparison *comparison;
+};
+
+static struct pair new_pair(void)
+{
+	return (struct pair){ new_result(), new_result(), NULL };
+}
+
+static void free_pair(struct pair *p)
+{
+	bench_comparison_destroy(p->comparison);
+	bench_result_destroy(p->before);
+	bench_result_destroy(p->after);
+}
+
+static enum bench_verdict compare(struct pair *p, const struct bench_rule *rule)
+{
+	assert_works(bench_compare(&p->comparison, p->before, p->after, rule, &err));
+	return bench_comparison_verdict(p->comparison);
+}
+
+/* The verdict on belfry's times alone. */
+static enum bench_verdict verdict_on(const double *before, const double *after,
+				     unsigned int runs, enum bench_change change)
+{
+	struct pair p = new_pair();
+	enum bench_verdict verdict;
+
+	add_series(p.before, "poll", "belfry", BENCH_NS, before, runs);
+	add_series(p.after, "poll", "belfry", BENCH_NS, after, runs);
+	verdict = compare(&p, &ten_percent);
+	assert_int_equal(p.comparison->n, 1);
+	assert_int_equal(p.comparison->judgements[0].verdict, change);
+	free_pair(&p);
+	return verdict;
+}
+
+static void the_same_is_the_same(void **state)
+{
+	assert_int_equal(verdict_on(steady, steady, RUNS, BENCH_UNCHANGED), BENCH_SAME);
+}
+
+static void within_the_limit_is_the_same(void **state)
+{
+	assert_int_equal(verdict_on(steady, a_bit_slower, RUNS, BENCH_UNCHANGED),
+			 BENCH_SAME);
+}
+
+static void beyond_the_limit_is_worse(void **state)
+{
+	assert_int_equal(verdict_on(steady, slower, RUNS, BENCH_REGRESSED), BENCH_WORSE);
+}
+
+static void faster_is_better(void **state)
+{
+	assert_int_equal(verdict_on(steady, faster, RUNS, BENCH_BETTER), BENCH_SAME);
+}
+
+static void all_over_the_place_is_too_noisy(void **state)
+{
+	assert_int_equal(verdict_on(steady, wild, RUNS, BENCH_UNCLEAR), BENCH_NOISY);
+	assert_int_equal(verdict_on(wild, steady, RUNS, BENCH_UNCLEAR), BENCH_NOISY);
+}
+
+static void four_runs_are_too_few_to_tell(void **state)
+{
+	assert_int_equal(verdict_on(steady, slower, 4, BENCH_UNCLEAR), BENCH_NOISY);
+}
+
+static void less_per_second_is_worse(void **state)
+{
+	struct pair p = new_pair();
+
+	add_series(p.before, "rate", "belfry", BENCH_PER_S, steady, RUNS);
+	add_series(p.after, "rate", "belfry", BENCH_PER_S, faster, RUNS);
+	assert_int_equal(compare(&p, &ten_percent), BENCH_WORSE);
+	free_pair(&p);
+
+	p = new_pair();
+	add_series(p.before, "rate", "belfry", BENCH_PER_S, steady, RUNS);
+	add_series(p.after, "rate", "belfry", BENCH_PER_S, slower, RUNS);
+	assert_int_equal(compare(&p, &ten_percent), BENCH_SAME);
+	assert_int_equal(p.comparison->judgements[0].verdict, BENCH_BETTER);
+	free_pair(&p);
+}
+
+/* All is slower by 20 % today, the bare KVM path too. */
+static struct pair slow_host(void)
+{
+	struct pair p = new_pair();
+
+	add_series(p.before, "poll", "floor", BENCH_NS, steady, RUNS);
+	add_series(p.before, "poll", "belfry", BENCH_NS, steady, RUNS);
+	add_series(p.after, "poll", "floor", BENCH_NS, slower, RUNS);
+	add_series(p.after, "poll", "belfry", BENCH_NS, slower, RUNS);
+	return p;
+}
+
+static void a_host_that_is_slower_today_is_no_regression(void **state)
+{
+	struct pair p = slow_host();
+
+	assert_int_equal(compare(&p, &ten_percent), BENCH_SAME);
+	assert_true(p.comparison->judgements[0].ratio);
+	assert_int_equal(p.comparison->n_warnings, 1);
+	assert_string_equal(p.comparison->warnings[0],
+			    "poll: the host itself has changed: its floor by +20 %");
+	free_pair(&p);
+}
+
+static void unless_it_is_times_that_are_judged(void **state)
+{
+	const struct bench_rule times = { .max_regression = 0.1,
+					  .judge = BENCH_JUDGE_TIME };
+	struct pair p = slow_host();
+
+	assert_int_equal(compare(&p, &times), BENCH_WORSE);
+	free_pair(&p);
+}
+
+/* Each turn has a load of its own, which both feel: ratios do not. */
+static void ratios_are_of_the_same_turn(void **state)
+{
+	double loaded[RUNS];
+	struct pair p = new_pair();
+
+	for (int i = 0; i < RUNS; i++)
+		loaded[i] = wild[i] * 1.02;
+	add_series(p.before, "poll", "floor", BENCH_NS, steady, RUNS);
+	add_series(p.before, "poll", "belfry", BENCH_NS, steady, RUNS);
+	add_series(p.after, "poll", "floor", BENCH_NS, wild, RUNS);
+	add_series(p.after, "poll", "belfry", BENCH_NS, loaded, RUNS);
+	assert_int_equal(compare(&p, &ten_percent), BENCH_SAME);
+	free_pair(&p);
+}
+
+static void judging_by_ratio_leaves_out_what_has_no_floor(void **state)
+{
+	const struct bench_rule ratios = { .max_regression = 0.1,
+					   .judge = BENCH_JUDGE_RATIO };
+	struct pair p = slow_host();
+
+	add_series(p.before, "peers", "belfry", BENCH_NS, steady, RUNS);
+	add_series(p.after, "peers", "belfry", BENCH_NS, slower, RUNS);
+	assert_int_equal(compare(&p, &ratios), BENCH_SAME);
+	assert_int_equal(p.comparison->n, 1);
+	free_pair(&p);
+}
+
+static void only_belfry_is_judged(void **state)
+{
+	struct pair p = new_pair();
+
+	add_series(p.before, "poll", "qemu", BENCH_NS, steady, RUNS);
+	add_series(p.before, "poll", "belfry", BENCH_NS, steady, RUNS);
+	add_series(p.after, "poll", "qemu", BENCH_NS, slower, RUNS);
+	add_series(p.after, "poll", "belfry", BENCH_NS, steady, RUNS);
+	assert_int_equal(compare(&p, &ten_percent), BENCH_SAME);
+	assert_int_equal(p.comparison->n, 1);
+	free_pair(&p);
+}
+
+static void one_that_is_worse_outweighs_noise(void **state)
+{
+	struct pair p = new_pair();
+
+	add_series(p.before, "poll", "belfry", BENCH_NS, steady, RUNS);
+	add_series(p.before, "one-way", "belfry", BENCH_NS, steady, RUNS);
+	add_series(p.after, "poll", "belfry", BENCH_NS, wild, RUNS);
+	add_series(p.after, "one-way", "belfry", BENCH_NS, slower, RUNS);
+	assert_int_equal(compare(&p, &ten_percent), BENCH_WORSE);
+	free_pair(&p);
+}
+
+static void what_can_no_longer_be_measured_does_not_pass(void **state)
+{
+	struct pair p = new_pair();
+	struct bench_series *s;
+
+	add_series(p.before, "poll", "belfry", BENCH_NS, steady, RUNS);
+	s = add_series(p.after, "poll", "belfry", BENCH_NS, NULL, 0);
+	s->status = BENCH_FAILED;
+	strcpy(s->reason, "guest a ended too early");
+	assert_int_equal(compare(&p, &ten_percent), BENCH_NOISY);
+	assert_int_equal(p.comparison->judgements[0].verdict, BENCH_GONE);
+	assert_string_equal(p.comparison->judgements[0].why, "guest a ended too early");
+	free_pair(&p);
+}
+
+static void nothing_in_common_is_an_error(void **state)
+{
+	struct pair p = new_pair();
+
+	add_series(p.before, "poll", "belfry", BENCH_NS, steady, RUNS);
+	add_series(p.after, "rate", "belfry", BENCH_PER_S, steady, RUNS);
+	assert_fails(bench_compare(&p.comparison, p.before, p.after, &ten_percent, &err),
+		     ENOMSG, "the two results have no measurement in common");
+	free_pair(&p);
+}
+
+static void another_machine_is_warned_of(void **state)
+{
+	struct pair p = new_pair();
+
+	add_series(p.before, "poll", "belfry", BENCH_NS, steady, RUNS);
+	add_series(p.after, "poll", "belfry", BENCH_NS, steady, RUNS);
+	strcpy(p.before->host.facts[BENCH_HOST_CPU], "a faster CPU");
+	assert_int_equal(compare(&p, &ten_percent), BENCH_SAME);
+	assert_string_equal(p.comparison->warnings[0],
+			    "the baseline is of another machine: CPU: 'a faster CPU' "
+			    "before, 'fact 0' now");
+	free_pair(&p);
+}
+
+static void another_machine_is_refused_if_strict(void **state)
+{
+	const struct bench_rule strict = { .max_regression = 0.1, .strict = true };
+	struct pair p = new_pair();
+
+	add_series(p.before, "poll", "belfry", BENCH_NS, steady, RUNS);
+	add_series(p.after, "poll", "belfry", BENCH_NS, steady, RUNS);
+	strcpy(p.after->host.facts[BENCH_HOST_KERNEL], "a newer kernel");
+	assert_int_equal(compare(&p, &strict), BENCH_SAME);
+	assert_string_equal(p.comparison->warnings[0],
+			    "another setting: kernel: 'fact 5' before, 'a newer kernel' "
+			    "now");
+	bench_comparison_destroy(p.comparison);
+	p.comparison = NULL;
+	strcpy(p.after->host.facts[BENCH_HOST_CPUS], "64");
+	assert_fails(bench_compare(&p.comparison, p.before, p.after, &strict, &err),
+		     EXDEV,
+		     "the baseline is of another machine: CPUs: 'fact 1' before, '64' "
+		     "now");
+	free_pair(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_same_is_the_same),
+		cmocka_unit_test(within_the_limit_is_the_same),
+		cmocka_unit_test(beyond_the_limit_is_worse),
+		cmocka_unit_test(faster_is_better),
+		cmocka_unit_test(all_over_the_place_is_too_noisy),
+		cmocka_unit_test(four_runs_are_too_few_to_tell),
+		cmocka_unit_test(less_per_second_is_worse),
+		cmocka_unit_test(a_host_that_is_slower_today_is_no_regression),
+		cmocka_unit_test(unless_it_is_times_that_are_judged),
+		cmocka_unit_test(ratios_are_of_the_same_turn),
+		cmocka_unit_test(judging_by_ratio_leaves_out_what_has_no_floor),
+		cmocka_unit_test(only_belfry_is_judged),
+		cmocka_unit_test(one_that_is_worse_outweighs_noise),
+		cmocka_unit_test(what_can_no_longer_be_measured_does_not_pass),
+		cmocka_unit_test(nothing_in_common_is_an_error),
+		cmocka_unit_test(another_machine_is_warned_of),
+		cmocka_unit_test(another_machine_is_refused_if_strict),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/unit/bench_files_test.c - what is written of a result, and where it cannot be */
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bench/scenario.h"
+#include "tests/unit/bench_test.h"
+
+static char folder[] = "/tmp/belfry-bench-test-XXXXXX";
+
+static const char *in_folder(const char *name)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return path;
+}
+
+static char *read_file(const char *path)
+{
+	static char text[16384];
+	int fd = open(path, O_RDONLY);
+	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : 0;
+
+	assert_true(n >= 0);
+	text[n] = '\0';
+	if (fd >= 0)
+		close(fd);
+	return text;
+}
+
+static int make_folder(void **state)
+{
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static int remove_folder(void **state)
+{
+	return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static void a_file_is_there_with_all_of_the_text(void **state)
+{
+	struct stat st;
+
+	assert_works(bench_write(in_folder("x"), "one\n", false, &err));
+	assert_works(bench_write(in_folder("x"), "two\n", false, &err));
+	assert_string_equal(read_file(in_folder("x")), "two\n");
+	assert_int_equal(stat(folder, &st), 0);
+	assert_int_equal(st.st_nlink, 2);
+	assert_works(bench_write(in_folder("x"), "three\n", true, &err));
+	assert_string_equal(read_file(in_folder("x")), "two\nthree\n");
+}
+
+static void a_full_disk_is_told(void **state)
+{
+	assert_fails(bench_write("/dev/full", "text", false, &err), ENOSPC,
+		     "/dev/full: No space left on device");
+	assert_fails(bench_write("/dev/full", "text", true, &err), ENOSPC,
+		     "/dev/full: No space left on device");
+}
+
+static void a_folder_that_is_not_there_is_told(void **state)
+{
+	assert_fails(bench_write("/nonexistent/x", "text", false, &err), ENOENT,
+		     "/nonexistent/x: No such file or directory");
+	assert_fails(bench_write("/", "text", true, &err), EISDIR, "/: Is a directory");
+}
+
+/*
+ * 1, 2, 3 and 10 us: half of them within 2 us. As HdrHistogram's own program prints it,
+ * with five lines on the way to each half of what is left.
+ */
+static void percentiles_are_written_as_hdrhistogram_does(void **state)
+{
+	static const double ns[] = { 1000, 2000, 3000, 10000 };
+	struct bench_result *r = new_result();
+
+	add_series(r, "poll", "belfry", BENCH_NS, ns, 4);
+	assert_works(bench_write_hgrm(r, in_folder("one.hgrm"), &err));
+	assert_string_equal(read_file(in_folder("one.hgrm")),
+			    "       Value     Percentile TotalCount 1/(1-Percentile)\n"
+			    "\n"
+			    "       1.000 0.000000000000          1           1.00\n"
+			    "       1.000 0.100000000000          1           1.11\n"
+			    "       1.000 0.200000000000          1           1.25\n"
+			    "       2.000 0.300000000000          2           1.43\n"
+			    "       2.000 0.400000000000          2           1.67\n"
+			    "       2.000 0.500000000000          2           2.00\n"
+			    "       3.000 0.550000000000          3           2.22\n"
+			    "       3.000 0.600000000000          3           2.50\n"
+			    "       3.000 0.650000000000          3           2.86\n"
+			    "       3.000 0.700000000000          3           3.33\n"
+			    "       3.000 0.750000000000          3           4.00\n"
+			    "      10.000 1.000000000000          4\n"
+			    "#[Mean    =        4.000, StdDeviation   =        3.536]\n"
+			    "#[Max     =       10.000, Total count    =            4]\n"
+			    "#[Buckets =            4, SubBuckets     =         1000]\n");
+	bench_result_destroy(r);
+}
+
+static void several_series_get_a_file_each(void **state)
+{
+	static const double ns[] = { 1000 };
+	struct bench_result *r = new_result();
+	struct bench_series *s = add_series(r, "peers", "belfry", BENCH_NS, ns, 1);
+
+	strcpy(s->parameter, "peers");
+	s->value = 64;
+	add_series(r, "../../poll", "qemu", BENCH_NS, ns, 1);
+	assert_works(bench_write_hgrm(r, in_folder("y.hgrm"), &err));
+	assert_int_equal(access(in_folder("y-peers-64-belfry.hgrm"), F_OK), 0);
+	assert_int_equal(access(in_folder("y-..-..-poll-qemu.hgrm"), F_OK), 0);
+	bench_result_destroy(r);
+}
+
+/* Text that comes from hosts and files must not end an element or a cell. */
+static void reports_are_escaped(void **state)
+{
+	struct bench_result *r = new_result();
+	struct bench_series *s = add_series(r, "poll", "belfry", BENCH_NS, NULL, 0);
+	char *text;
+
+	s->status = BENCH_FAILED;
+	strcpy(s->reason, "<b>&\"|\n");
+	text = bench_format_junit(r, NULL);
+	assert_non_null(strstr(text, "<error message=\"&lt;b&gt;&amp;&quot;| \"/>"));
+	free(text);
+	text = bench_format_markdown(r, NULL);
+	assert_non_null(strstr(text, "| poll | belfry | \\<b\\>&\"\\|  | | |\n"));
+	free(text);
+	bench_result_destroy(r);
+}
+
+static void the_page_is_whole_and_its_data_cannot_end_a_script(void **state)
+{
+	struct bench_result *r = new_result();
+	char *text;
+
+	if (bench_html_missing())
+		fail_msg("%s", bench_html_missing());
+	strcpy(r->host.facts[0], "</script><script>alert(1)");
+	text = bench_format_html(r, NULL);
+	assert_null(strstr(text, "alert(1)</"));
+	assert_null(strstr(text, "</script><script>alert"));
+	assert_non_null(strstr(text, "\\u003c/script>\\u003cscript>alert(1)"));
+	assert_non_null(strstr(text, "</html>\n"));
+	assert_null(strstr(text, "src="));
+	free(text);
+	bench_result_destroy(r);
+}
+
+/* The table of scenarios fits what results and files have room for. */
+static void scenarios_fit_and_are_unique(void **state)
+{
+	for (const struct bench_scenario *s = bench_scenarios; s->name; s++) {
+		assert_true(strlen(s->name) <
+			    sizeof(((struct bench_series *)0)->scenario));
+		assert_ptr_equal(bench_scenario_find(s->name), s);
+		assert_true(!s->parameter ||
+			    strlen(s->parameter) <
+				    sizeof(((struct bench_series *)0)->parameter));
+		assert_true(!s->parameter || s->values[BENCH_VALUES_MAX - 1] == 0);
+		assert_true((s->play == BENCH_ABSENT) == (s->why != NULL));
+		assert_true(s->play == BENCH_ABSENT || s->contestants);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_file_is_there_with_all_of_the_text),
+		cmocka_unit_test(a_full_disk_is_told),
+		cmocka_unit_test(a_folder_that_is_not_there_is_told),
+		cmocka_unit_test(percentiles_are_written_as_hdrhistogram_does),
+		cmocka_unit_test(several_series_get_a_file_each),
+		cmocka_unit_test(reports_are_escaped),
+		cmocka_unit_test(the_page_is_whole_and_its_data_cannot_end_a_script),
+		cmocka_unit_test(scenarios_fit_and_are_unique),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
