@@ -38,6 +38,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "devices/bells.h"
+#include "devices/early.h"
 #include "vmm/vmm.h"
 
 #define IDS           65536
@@ -75,6 +76,8 @@ struct bf_bells {
 	unsigned int hand;
 	unsigned int tokens; /* promotions that may take place now */
 	uint64_t refilled;   /* when a token was last added, CLOCK_MONOTONIC */
+
+	struct bf_early early; /* rings for whom we do not know yet */
 
 	unsigned int end;        /* of the IDs ever seen */
 	struct peer *peers[IDS]; /* most of it is never touched */
@@ -252,6 +255,7 @@ static struct bell *ring(struct bf_bells *bells, uint16_t peer, unsigned int vec
 	struct bell *bell = bell_at(bells, peer, vector);
 
 	if (!bell) {
+		bf_early_keep(&bells->early, value_of(peer, vector), bf_now_ns());
 		bells->stats.ignored++;
 		return NULL;
 	}
@@ -284,6 +288,17 @@ void bf_bells_ring(struct bf_bells *bells, uint16_t peer, unsigned int vector)
 }
 
 /* --- who is there --- */
+
+/* The doorbell has just come; it may have been rung already. */
+static void ring_late(struct bf_bells *bells, const struct bell *bell, uint32_t value)
+{
+	if (!bf_early_take(&bells->early, value, bf_now_ns()))
+		return;
+	bf_event_add(bell->fd, 1);
+	bells->stats.ignored--;
+	bells->stats.slow++;
+	bells->peers[value >> 16]->slow++;
+}
 
 /* Room for vector @n - 1 of peer @id. */
 static struct peer *grow(struct bf_bells *bells, uint16_t id, unsigned int n)
@@ -321,6 +336,7 @@ int bf_bells_add(struct bf_bells *bells, uint16_t peer, unsigned int vector, int
 	else if (bells->conf.policy == BF_BELLS_ADAPTIVE && !full(bells))
 		clock_set(bells, bells->n_bound++, bell, value);
 	window_bind(bells, bell, value);
+	ring_late(bells, bell, value);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 # devices: what a guest sees
 lib-y += devices/bells.o
 lib-y += devices/devices.o
+lib-y += devices/early.o
 lib-y += devices/ivshmem.o
 lib-y += devices/ivshmem_conf.o
 lib-y += devices/ivshmem_memory.o

@@ -10,7 +10,7 @@ pci-test-y := tests/unit/pci_test.o $(fake-vm-objs)
 tests-y += msix
 msix-test-y := tests/unit/msix_test.o devices/msix.o $(fake-vm-objs)
 
-ivshmem-objs := tests/unit/fake_peer.o $(fake-vm-objs) devices/bells.o devices/ivshmem.o \
+ivshmem-objs := tests/unit/fake_peer.o $(fake-vm-objs) devices/bells.o devices/early.o devices/ivshmem.o \
 	devices/ivshmem_conf.o devices/ivshmem_memory.o devices/msix.o tests/unit/fake_loop.o \
 	base/number.o
 
@@ -53,4 +53,4 @@ mmio-fuzz-y := tests/fuzz/mmio_fuzz.o arch/x86_64/platform.o devices/serial.o \
 
 # --- doorbells --------------------------------------------------------------------------
 tests-y += bells
-bells-test-y := tests/unit/bells_test.o devices/bells.o $(fake-vm-objs)
+bells-test-y := tests/unit/bells_test.o devices/bells.o devices/early.o $(fake-vm-objs)

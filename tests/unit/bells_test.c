@@ -7,6 +7,7 @@
 
 #include "base/event.h"
 #include "devices/bells.h"
+#include "devices/early.h"
 #include "tests/unit/fake_vm.h"
 #include "tests/unit/unit_test.h"
 
@@ -132,6 +133,44 @@ static void rings_for_nobody_are_counted_and_ignored(void **state)
 	assert_int_equal(bf_bells_stats(f.bells)->ignored, 3);
 	assert_int_equal(bf_bells_stats(f.bells)->slow, 0);
 	done(&f);
+}
+
+static void a_ring_that_comes_before_its_peer_is_passed_on_once(void **state)
+{
+	struct fixture f = fixture_with(BF_BELLS_USERSPACE);
+	int fd;
+
+	ring(&f, 9, 2);
+	assert_int_equal(rings(join(&f, 8, 0)), 0);
+	assert_int_equal(rings(join(&f, 9, 1)), 0);
+	fd = join(&f, 9, 0);
+	assert_int_equal(rings(fd), 1);
+	assert_int_equal(bf_bells_stats(f.bells)->slow, 1);
+	bf_bells_remove(f.bells, 9);
+	assert_int_equal(rings(join(&f, 9, 0)), 0);
+	done(&f);
+}
+
+static void a_ring_is_kept_for_a_moment_only(void **state)
+{
+	struct bf_early early = { 0 };
+
+	bf_early_keep(&early, 5, 1000);
+	assert_true(bf_early_take(&early, 5, 1000 + BF_EARLY_NS));
+	assert_false(bf_early_take(&early, 5, 1001));
+	bf_early_keep(&early, 5, 1000);
+	assert_false(bf_early_take(&early, 5, 1001 + BF_EARLY_NS));
+}
+
+static void the_oldest_of_many_kept_rings_gives_way(void **state)
+{
+	struct bf_early early = { 0 };
+
+	for (unsigned int value = 0; value <= BF_EARLY_MAX; value++)
+		bf_early_keep(&early, value, 1000);
+	assert_false(bf_early_take(&early, 0, 1000));
+	for (unsigned int value = 1; value <= BF_EARLY_MAX; value++)
+		assert_true(bf_early_take(&early, value, 1000));
 }
 
 /* --- promotion --- */
@@ -325,6 +364,9 @@ int main(void)
 		cmocka_unit_test(adaptive_binds_those_that_come_first),
 		cmocka_unit_test(userspace_binds_none_and_rings_all),
 		cmocka_unit_test(rings_for_nobody_are_counted_and_ignored),
+		cmocka_unit_test(a_ring_that_comes_before_its_peer_is_passed_on_once),
+		cmocka_unit_test(a_ring_is_kept_for_a_moment_only),
+		cmocka_unit_test(the_oldest_of_many_kept_rings_gives_way),
 		cmocka_unit_test(a_doorbell_that_is_rung_takes_the_place_of_the_oldest),
 		cmocka_unit_test(one_that_comes_back_is_kept_longer),
 		cmocka_unit_test(promotions_are_bounded_in_time),
