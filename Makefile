@@ -7,13 +7,14 @@
 #   make check-lab        all tests with Linux guests; `test` has the quick part
 #   make linux            a Debian kernel and what configs/linux*.yaml need with it
 #   make lint             layers, headers, symbols, formatting, shell scripts
+#   make soak             the server under load, killed and upgraded, for minutes
 #   make bench            speed and memory as ratios against the floor and others
 #   make parity           the guest tests on QEMU and belfry, check by check
 #   make fuzz             libFuzzer targets, FUZZ_SECONDS each (default 60)
 #   make man              the manual pages (needs scdoc)
 #   make tidy             clang-tidy over the C sources
 #   make stats            the longest functions and files
-#   make install          DESTDIR= prefix=/usr/local bindir= libdir= includedir= mandir=
+#   make install          DESTDIR= prefix=/usr/local bindir= libdir= includedir= mandir= unitdir=
 #
 #   SANITIZE=1            address and undefined-behaviour sanitizers, own build folder
 #   SANITIZE=thread       thread sanitizer, own build folder
@@ -60,6 +61,7 @@ bindir ?= $(prefix)/bin
 libdir ?= $(prefix)/lib
 includedir ?= $(prefix)/include
 mandir ?= $(prefix)/share/man
+unitdir ?= $(prefix)/lib/systemd/system
 
 sanitize-1 := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 sanitize-thread := -fsanitize=thread
@@ -171,7 +173,7 @@ linux:
 	$(Q)tools/linux-initrd $(LINUX_INITRD) $(LINUX_O)/shell.cpio
 	$(Q)tools/linux-initrd $(LINUX_INITRD) -s configs/linux-pair.sh $(LINUX_O)/pair.cpio
 LINUX_INITRD = -k $(LAB)/root:$$(cat $(LAB)/cloud/version) -m button -m evdev \
-	-m $(LINUX_O)/module/ivshmem.ko $(addprefix -f $(LINUX_O)/,pingpong)
+	-m $(LINUX_O)/module/ivshmem.ko $(addprefix -f $(LINUX_O)/,pingpong ring nodriver)
 
 # Without a network there are no kernels, and the tests are skipped, if they may be.
 try-linux: | all
@@ -218,9 +220,15 @@ FUZZ_SECONDS ?= 60
 fuzz:
 	$(Q)tests/fuzz/run $(O)-fuzz $(FUZZ_SECONDS)
 
+# Below ten minutes.
+.PHONY: soak
+soak: all
+	$(Q)$(TEST_ENV) BELFRY_SOAK=1 $(PROVE) --merge --timer tests/cli/serve_again.t tests/soak/*.t
+
 .PHONY: bench
 bench: all
 	$(Q)$(O)/belfry bench
+	$(Q)bench/clients_ratio $(O)
 	$(Q)bench/memory $(O)
 
 # Every check of the guest tests on QEMU and on belfry, side by side.
@@ -255,6 +263,10 @@ install: $(LIB_A) $(LIB_SO) $(PROGRAM) $(if $(shell command -v scdoc),man)
 	sed -e 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|' \
 		-e 's|@includedir@|$(includedir)|; s|@version@|$(VERSION)|' belfry.pc.in \
 		> $(DESTDIR)$(libdir)/pkgconfig/belfry.pc
+	install -d $(DESTDIR)$(unitdir)
+	sed -e 's|@bindir@|$(bindir)|' systemd/belfry-serve@.service.in \
+		> $(DESTDIR)$(unitdir)/belfry-serve@.service
+	install -m 644 systemd/belfry-serve@.socket $(DESTDIR)$(unitdir)
 	for page in $(MAN_PAGES); do \
 		test -e "$$page" || continue; \
 		install -D -m 644 "$$page" \

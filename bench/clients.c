@@ -343,22 +343,31 @@ static unsigned int count_ready(const struct load *l)
 	return n;
 }
 
-/* Until each live client knows all live clients. */
-static void settle(struct load *l)
+/* Read what there is, or what comes within @timeout_ms. Return: whether anything came. */
+static bool receive_all(struct load *l, int timeout_ms)
 {
 	struct epoll_event events[EVENTS];
-	int n;
+	int n = epoll_wait(l->epoll, events, EVENTS, timeout_ms);
 
-	while (count_ready(l) < l->live) {
-		n = epoll_wait(l->epoll, events, EVENTS, SILENCE_MS);
-		if (n < 0 && errno != EINTR)
-			err(1, "epoll");
-		if (n == 0)
+	if (n < 0 && errno != EINTR)
+		err(1, "epoll");
+	for (int i = 0; i < n; i++)
+		while (receive(l, &l->clients[events[i].data.u32]))
+			;
+	return n != 0;
+}
+
+/* Until each live client knows all live clients. Counting them takes a while. */
+static void settle(struct load *l)
+{
+	for (;;) {
+		while (receive_all(l, 0))
+			;
+		if (count_ready(l) == l->live)
+			return;
+		if (!receive_all(l, SILENCE_MS))
 			errx(1, "%u of %u clients are complete, and nothing comes",
 			     count_ready(l), l->live);
-		for (int i = 0; i < n; i++)
-			while (receive(l, &l->clients[events[i].data.u32]))
-				;
 	}
 }
 

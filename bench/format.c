@@ -59,6 +59,13 @@ double bench_series_ratio(const struct bench_result *r, const struct bench_serie
 	return bench_median(ratios, bench_series_ratios(r, s, ratios));
 }
 
+double bench_series_tail_ratio(const struct bench_result *r, const struct bench_series *s)
+{
+	double ratios[BENCH_RUNS_MAX];
+
+	return bench_median(ratios, bench_series_tail_ratios(r, s, ratios));
+}
+
 double bench_series_figure(const struct bench_series *s)
 {
 	double figures[BENCH_RUNS_MAX];

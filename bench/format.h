@@ -28,8 +28,10 @@ struct bench_words {
 /* "38.42 us", "1.21 M/s", "7.03 GB/s" */
 struct bench_words bench_figure_words(double figure, enum bench_unit unit);
 
-/* The median of the runs' ratios to the floor; 0 when there is none. */
+/* The medians of the runs' ratios to the floor, and of their p99s'; 0: there are none. */
 double bench_series_ratio(const struct bench_result *r, const struct bench_series *s);
+double bench_series_tail_ratio(const struct bench_result *r,
+			       const struct bench_series *s);
 
 /* The median of the runs' figures. */
 double bench_series_figure(const struct bench_series *s);

@@ -129,7 +129,9 @@
       axis("share of samples that took no longer", {
         min: 1, max: most,
         afterBuildTicks: (scale) => {
-          scale.ticks = shares.filter(([x]) => x <= scale.max).map(([value]) => ({ value }));
+          const first = scale.max > 20000 ? 1 : 0; // 0 % would run into 50 %
+          scale.ticks = shares.slice(first).filter(([x]) => x <= scale.max)
+            .map(([value]) => ({ value }));
         },
         ticks: { callback: (x) => (shares.find(([at]) => at === x) || [])[1] },
       }),
@@ -182,13 +184,13 @@
   }
 
   // The figure over that of the floor in the same turn: the median of the turns
-  function overFloor(series) {
+  function overFloor(series, of) {
     const floor = measured.find((s) => s.contestant === "floor" && s.scenario === series.scenario
       && s.value === series.value);
     const ratios = [];
     for (const run of series.runs) {
       const other = floor && floor.runs.find((r) => r.turn === run.turn && r.samples);
-      if (other && run.samples) ratios.push(run.figure / other.figure);
+      if (other && run.samples) ratios.push(of(run) / of(other));
     }
     return ratios.length ? median(ratios).toFixed(2) : "";
   }
@@ -198,7 +200,7 @@
     add(line, "td", [s.contestant, caseLabel(s)].filter((text) => text).join(", "));
     if (s.status !== "measured") {
       const cell = add(line, "td", s.reason ? `${s.status}: ${s.reason}` : s.status, "reason");
-      cell.colSpan = 11;
+      cell.colSpan = 12;
       return;
     }
     const exits = s.runs.map((r) => r.exits);
@@ -207,7 +209,8 @@
       for (const [field] of percentiles) add(line, "td", words(s.ns[field], "ns", 4));
     else
       add(line, "td", words(figureOf(s), s.unit, 4)).colSpan = percentiles.length;
-    for (const text of [overFloor(s), exits.includes(null) ? "-" : exits.reduce((a, b) => a + b, 0),
+    for (const text of [overFloor(s, (run) => run.figure),
+      s.unit === "ns" ? overFloor(s, (run) => run.ns.p99) : "", exits.includes(null) ? "-" : exits.reduce((a, b) => a + b, 0),
       s.samples, bad || ""])
       add(line, "td", String(text));
   }
@@ -215,14 +218,14 @@
   function seriesTable() {
     add(page, "h2", "All figures");
     const body = table();
-    row(body, ["", ...percentiles.map(([, name]) => name), "floor x", "exits", "samples",
-      "disturbed runs"], "th");
+    row(body, ["", ...percentiles.map(([, name]) => name), "floor x", "at p99", "exits",
+      "samples", "disturbed runs"], "th");
     let scenario = "";
     for (const s of result.series) {
       if (s.scenario !== scenario) {
         scenario = s.scenario;
         const line = add(body, "tr", undefined, "head");
-        add(line, "td", `${scenario}: ${result.scenarios[scenario] || ""}`).colSpan = 12;
+        add(line, "td", `${scenario}: ${result.scenarios[scenario] || ""}`).colSpan = 13;
       }
       seriesRow(body, s);
     }

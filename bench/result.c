@@ -195,8 +195,9 @@ static const struct bench_run *run_of_turn(const struct bench_series *s,
 	return NULL;
 }
 
-size_t bench_series_ratios(const struct bench_result *r, const struct bench_series *s,
-			   double *out)
+/* What @of makes of the runs, over what it makes of the floor's of the same turn. */
+static size_t ratios_to_floor(const struct bench_result *r, const struct bench_series *s,
+			      double (*of)(const struct bench_run *run), double *out)
 {
 	const struct bench_series *floor =
 		bench_result_find(r, s->scenario, "floor", s->parameter, s->value);
@@ -206,11 +207,36 @@ size_t bench_series_ratios(const struct bench_result *r, const struct bench_seri
 	for (unsigned int i = 0; floor && i < s->n_runs; i++) {
 		mine = run_of_turn(s, s->runs[i].turn);
 		theirs = run_of_turn(floor, s->runs[i].turn);
-		if (mine && theirs)
-			out[n++] = s->unit == BENCH_NS ? mine->figure / theirs->figure
-						       : theirs->figure / mine->figure;
+		if (mine && theirs && of(theirs) > 0)
+			out[n++] = of(mine) / of(theirs);
 	}
 	return n;
+}
+
+static double figure_of(const struct bench_run *run)
+{
+	return run->figure;
+}
+
+static double p99_of(const struct bench_run *run)
+{
+	return run->ns.p99;
+}
+
+size_t bench_series_ratios(const struct bench_result *r, const struct bench_series *s,
+			   double *out)
+{
+	size_t n = ratios_to_floor(r, s, figure_of, out);
+
+	for (size_t i = 0; i < n && s->unit != BENCH_NS; i++)
+		out[i] = 1 / out[i];
+	return n;
+}
+
+size_t bench_series_tail_ratios(const struct bench_result *r,
+				const struct bench_series *s, double *out)
+{
+	return s->unit == BENCH_NS ? ratios_to_floor(r, s, p99_of, out) : 0;
 }
 
 bool bench_result_failed(const struct bench_result *r)

@@ -139,4 +139,8 @@ size_t bench_series_figures(const struct bench_series *s, double *out);
 size_t bench_series_ratios(const struct bench_result *r, const struct bench_series *s,
 			   double *out);
 
+/* The same for the runs' p99s; none for rates. */
+size_t bench_series_tail_ratios(const struct bench_result *r,
+				const struct bench_series *s, double *out);
+
 #endif

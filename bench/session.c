@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,8 +24,7 @@
 #include "base/number.h"
 #include "base/own.h"
 #include "base/text.h"
-#include "bench/bench.h"
-#include "bench/trial.h"
+#include "bench/session.h"
 
 #define RUNS        7
 #define MS          200
@@ -37,326 +35,6 @@
 #define CPU_LAST    1023
 #define GIVE_UP     2                    /* failures */
 #define GUESS_NS    (400 * BF_NS_PER_MS) /* a run's length, before any is known */
-#define QEMU        "qemu-system-x86_64"
-
-/* One series to measure, again and again. */
-struct job {
-	const struct bench_scenario *scenario;
-	uint64_t value;
-	enum bench_contestant contestant;
-	unsigned int series; /* its place in the result */
-	unsigned int failures;
-};
-
-struct session {
-	const struct bench_options *options;
-	struct bench_result *result;
-	struct bench_lab lab;
-	struct job *jobs;
-	unsigned int n;
-	unsigned int turn;
-	uint64_t began_ns, runs_done, runs_planned;
-	int signal;
-};
-
-/* --- which contestants can run --- */
-
-static int find_program(const char *name, char *out, size_t room)
-{
-	const char *path = getenv("PATH");
-	size_t len;
-
-	for (; path && *path; path += len + (path[len] == ':')) {
-		len = strcspn(path, ":");
-		if (snprintf(out, room, "%.*s/%s", (int)len, path, name) < (int)room &&
-		    access(out, X_OK) == 0)
-			return 0;
-	}
-	*out = '\0';
-	return -ENOENT;
-}
-
-static void note_qemu(struct session *s, struct bench_contestant_info *info)
-{
-	BF_FREE char *command = NULL;
-	FILE *out;
-
-	if (find_program(QEMU, s->lab.qemu, sizeof(s->lab.qemu)) < 0) {
-		info->runs = false;
-		snprintf(info->reason, sizeof(info->reason),
-			 "there is no " QEMU " on the PATH");
-		return;
-	}
-	if (asprintf(&command, "'%s' --version 2>/dev/null", s->lab.qemu) < 0)
-		return;
-	out = popen(command, "re");
-	if (out && fgets(info->version, sizeof(info->version), out))
-		info->version[strcspn(info->version, "\n")] = '\0';
-	if (out)
-		pclose(out);
-}
-
-static bool is_wanted(const struct bench_options *o, const char *contestant)
-{
-	const char *at = o->contestants;
-	size_t len;
-
-	for (; at && *at; at += len + (at[len] == ',')) {
-		len = strcspn(at, ",");
-		if (len == strlen(contestant) && strncmp(at, contestant, len) == 0)
-			return true;
-	}
-	return !o->contestants;
-}
-
-static void note_contestants(struct session *s)
-{
-	for (unsigned int i = 0; i < BENCH_CONTESTANTS; i++) {
-		struct bench_contestant_info *info = &s->result->contestants[i];
-
-		snprintf(info->name, sizeof(info->name), "%s", bench_contestant_names[i]);
-		info->runs = true;
-		if (!is_wanted(s->options, info->name)) {
-			info->runs = false;
-			snprintf(info->reason, sizeof(info->reason), "not asked for");
-		} else if (i == BENCH_QEMU) {
-			note_qemu(s, info);
-		} else if (i == BENCH_BELFRY || i == BENCH_WINDOW) {
-			snprintf(info->version, sizeof(info->version), "belfry %s",
-				 belfry_version());
-		}
-	}
-	s->result->n_contestants = BENCH_CONTESTANTS;
-}
-
-static int check_contestants(const struct bench_options *o, struct belfry_error *err)
-{
-	const char *at = o->contestants;
-	char name[32];
-	size_t len;
-
-	for (; at && *at; at += len + (at[len] == ',')) {
-		struct bf_nearest nearest = { .word = name };
-		bool known = false;
-
-		len = strcspn(at, ",");
-		snprintf(name, sizeof(name), "%.*s", (int)len, at);
-		for (unsigned int i = 0; i < BENCH_CONTESTANTS; i++) {
-			known |= strcmp(name, bench_contestant_names[i]) == 0;
-			bf_nearest_try(&nearest, bench_contestant_names[i]);
-		}
-		if (!known)
-			return bf_err(err, EINVAL, "unknown contestant '%s'%s%s%s", name,
-				      nearest.best ? "; did you mean '" : "",
-				      nearest.best ? nearest.best : "",
-				      nearest.best ? "'?" : "");
-	}
-	return 0;
-}
-
-/* --- the plan --- */
-
-static int check_scenario(const char *name, struct belfry_error *err)
-{
-	struct bf_nearest nearest = { .word = name };
-
-	if (bench_scenario_find(name))
-		return 0;
-	for (const struct bench_scenario *s = bench_scenarios; s->name; s++)
-		bf_nearest_try(&nearest, s->name);
-	if (nearest.best)
-		return bf_err(err, EINVAL, "unknown scenario '%s'; did you mean '%s'?",
-			      bf_brief(name).text, nearest.best);
-	return bf_err(err, EINVAL, "unknown scenario '%s'; belfry bench --list has them",
-		      bf_brief(name).text);
-}
-
-static bool is_chosen(const struct bench_options *o, const struct bench_scenario *s)
-{
-	if (o->n_scenarios == 0)
-		return !o->quick || s->quick;
-	for (unsigned int i = 0; i < o->n_scenarios; i++)
-		if (strcmp(o->scenarios[i], s->name) == 0)
-			return true;
-	return false;
-}
-
-static struct bench_series *add_series(struct session *s,
-				       const struct bench_scenario *scenario,
-				       uint64_t value, const char *contestant)
-{
-	struct bench_series *series = bench_result_add(s->result);
-
-	if (!series)
-		return NULL;
-	snprintf(series->scenario, sizeof(series->scenario), "%s", scenario->name);
-	snprintf(series->contestant, sizeof(series->contestant), "%s", contestant);
-	snprintf(series->parameter, sizeof(series->parameter), "%s",
-		 scenario->parameter ? scenario->parameter : "");
-	series->value = value;
-	series->unit = scenario->unit;
-	series->status = BENCH_NOT_RUN;
-	return series;
-}
-
-static int add_job(struct session *s, const struct bench_scenario *scenario,
-		   uint64_t value, enum bench_contestant contestant)
-{
-	const struct bench_contestant_info *info = &s->result->contestants[contestant];
-	struct bench_series *series =
-		add_series(s, scenario, value, bench_contestant_names[contestant]);
-	struct job *jobs = reallocarray(s->jobs, s->n + 1, sizeof(*jobs));
-
-	if (jobs)
-		s->jobs = jobs;
-	if (!jobs || !series)
-		return -ENOMEM;
-	if (!info->runs) {
-		series->status = BENCH_CANNOT_RUN;
-		snprintf(series->reason, sizeof(series->reason), "%s", info->reason);
-		return 0;
-	}
-	jobs[s->n++] = (struct job){ .scenario = scenario,
-				     .value = value,
-				     .contestant = contestant,
-				     .series = s->result->n_series - 1 };
-	return 0;
-}
-
-static int plan_case(struct session *s, const struct bench_scenario *scenario,
-		     uint64_t value)
-{
-	int r = 0;
-
-	for (unsigned int c = 0; c < BENCH_CONTESTANTS && r == 0; c++)
-		if (scenario->contestants & BENCH_BIT(c) &&
-		    is_wanted(s->options, bench_contestant_names[c]))
-			r = add_job(s, scenario, value, c);
-	return r;
-}
-
-static int plan_scenario(struct session *s, const struct bench_scenario *scenario)
-{
-	struct bench_series *series;
-	int r = 0;
-
-	if (scenario->play == BENCH_ABSENT) {
-		series = add_series(s, scenario, 0, "");
-		if (!series)
-			return -ENOMEM;
-		series->status = BENCH_CANNOT_RUN;
-		snprintf(series->reason, sizeof(series->reason), "%s", scenario->why);
-		return 0;
-	}
-	if (!scenario->parameter)
-		return plan_case(s, scenario, 0);
-	for (unsigned int i = 0; scenario->values[i] && r == 0; i++)
-		r = plan_case(s, scenario, scenario->values[i]);
-	return r;
-}
-
-static int plan(struct session *s, struct belfry_error *err)
-{
-	int r = 0;
-
-	for (const struct bench_scenario *sc = bench_scenarios; sc->name && r == 0; sc++)
-		if (is_chosen(s->options, sc))
-			r = plan_scenario(s, sc);
-	return r < 0 ? bf_err(err, ENOMEM, "out of memory") : 0;
-}
-
-/* --- one run --- */
-
-static bool lower_is_better(const struct bench_series *series)
-{
-	return series->unit == BENCH_NS;
-}
-
-static double figure_of(const struct bench_series *series, const struct bench_run *run,
-			const struct bench_page *page)
-{
-	double seconds = page->tsc_khz ? page->ticks / (page->tsc_khz * 1e3) : 0;
-
-	if (lower_is_better(series))
-		return run->ns.p50;
-	if (series->unit == BENCH_BYTES_PER_S)
-		return run->ns.p50 > 0 ? page->values[BENCH_BYTES] / run->ns.p50 * 1e9
-				       : 0;
-	return seconds > 0 ? page->values[BENCH_RINGS] / seconds : 0;
-}
-
-/* What the guest left beside its samples */
-static void note_values(struct bench_series *series, struct bench_run *run,
-			const struct bench_page *page)
-{
-	double tick_ns = 1e6 / page->tsc_khz;
-
-	if (series->unit == BENCH_PER_S && page->values[BENCH_INTERRUPTS])
-		run->coalesced = (double)page->values[BENCH_RINGS] /
-				 page->values[BENCH_INTERRUPTS];
-	if (strcmp(series->scenario, "hybrid") == 0 && page->count)
-		run->sleeps = (double)page->values[BENCH_SLEEPS] / page->count;
-	if (strcmp(series->scenario, "one-way") == 0)
-		run->clock_error =
-			(page->values[BENCH_ERROR] + page->values[BENCH_DRIFT]) * tick_ns;
-}
-
-/* Take the samples over, in nanoseconds. Guests are not trusted: @page is a copy. */
-static int take_samples(struct session *s, struct bench_series *series,
-			struct bench_run *run, const struct bench_page *page)
-{
-	const volatile uint32_t *ticks =
-		(const volatile uint32_t *)((const volatile uint8_t *)s->lab.page +
-					    BENCH_SAMPLES);
-	size_t n = page->count < TRIAL_SAMPLES_MAX ? page->count : TRIAL_SAMPLES_MAX;
-	BF_FREE float *ns = calloc(n + 1, sizeof(*ns));
-
-	if (!ns)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		ns[i] = ticks[i] * 1e6 / page->tsc_khz;
-	bench_sort(ns, n);
-	run->samples = n;
-	run->ns = bench_summarize(ns, n);
-	return bench_series_pool(series, ns, n);
-}
-
-static int note_run(struct session *s, const struct job *job,
-		    const struct bench_report *report)
-{
-	struct bench_series *series = &s->result->series[job->series];
-	struct bench_run *run = bench_series_add_run(series);
-	struct bench_page page;
-	int r;
-
-	if (!run)
-		return -ENOMEM;
-	memcpy(&page, (const void *)s->lab.page, sizeof(page));
-	run->turn = s->turn;
-	run->exits = report->exits;
-	run->steal = report->noise.steal;
-	run->waited = report->noise.waited;
-	run->others = report->noise.others;
-	run->disturbed = noise_disturbs(&report->noise);
-	if (page.tsc_khz == 0 || page.count == 0)
-		return 0;
-	r = take_samples(s, series, run, &page);
-	run->figure = figure_of(series, run, &page);
-	note_values(series, run, &page);
-	series->status = BENCH_MEASURED;
-	return r;
-}
-
-static void note_failure(struct session *s, struct job *job,
-			 const struct belfry_error *err)
-{
-	struct bench_series *series = &s->result->series[job->series];
-
-	job->failures++;
-	snprintf(series->reason, sizeof(series->reason), "%.180s", err->msg);
-	if (series->status != BENCH_MEASURED)
-		series->status = BENCH_FAILED;
-}
 
 /* --- progress, for a terminal --- */
 
@@ -393,7 +71,6 @@ static int run_job(struct session *s, struct job *job, struct belfry_error *err)
 	struct bench_report report;
 	int r;
 
-	s->runs_done++;
 	if (job->failures >= GIVE_UP)
 		return 0;
 	show_progress(s, job);
@@ -401,8 +78,8 @@ static int run_job(struct session *s, struct job *job, struct belfry_error *err)
 	if (r == -EINTR)
 		return r;
 	if (r < 0)
-		note_failure(s, job, &why);
-	else if (note_run(s, job, &report) < 0)
+		bench_record_failure(s, job, &why);
+	else if (bench_record_run(s, job, &report) < 0)
 		return bf_err(err, ENOMEM, "out of memory");
 	return 0;
 }
@@ -443,8 +120,10 @@ static int run_turns(struct session *s, struct belfry_error *err)
 	s->began_ns = bf_now_ns();
 	s->runs_planned = (uint64_t)s->result->settings.runs * s->n;
 	for (s->turn = 1; s->turn <= s->result->settings.runs && r == 0; s->turn++) {
-		for (unsigned int i = 0; i < s->n && r == 0; i++)
+		for (unsigned int i = 0; i < s->n && r == 0; i++) {
 			r = run_job(s, job_of_turn(s, i), err);
+			s->runs_done++;
+		}
 		if (time_is_up(s))
 			break;
 	}
@@ -525,60 +204,16 @@ static int check_kvm(struct belfry_error *err)
 			       : bf_err(err, EPERM, "/dev/kvm: %s", strerror(errno));
 }
 
-static bool any_pair(const struct session *s)
-{
-	for (unsigned int i = 0; i < s->n; i++)
-		if (bench_scenario_spinning(s->jobs[i].scenario) > 1)
-			return true;
-	return false;
-}
-
-static void note_conditions(struct session *s)
-{
-	struct bench_result *r = s->result;
-	unsigned int runs = 0, disturbed = 0;
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-
-	for (unsigned int i = 0; i < r->n_series; i++)
-		for (unsigned int k = 0; k < r->series[i].n_runs; k++) {
-			runs++;
-			disturbed += r->series[i].runs[k].disturbed;
-		}
-	if (bench_host_emulated(&r->host))
-		bench_result_note(r, "KVM has no hardware virtualization here: the "
-				     "figures are of an emulated guest kernel mode");
-	if (any_pair(s) && (cpus < 2 || s->lab.n_cpus == 1))
-		bench_result_note(r, "one CPU for two spinning vCPUs: the figures are "
-				     "those of the scheduler");
-	if (disturbed)
-		bench_result_note(
-			r,
-			"%u of %u runs disturbed: steal time above 1 %%, waiting "
-			"for a CPU above 2 %%, or others above 15 %% of one",
-			disturbed, runs);
-}
-
 static int finish(struct session *s, int r, struct belfry_error *err)
 {
-	for (unsigned int i = 0; i < s->result->n_series; i++)
-		if (bench_series_finish(&s->result->series[i]) < 0)
-			return bf_err(err, ENOMEM, "out of memory");
-	note_conditions(s);
+	if (bench_record_end(s) < 0)
+		return bf_err(err, ENOMEM, "out of memory");
 	s->result->complete = r == 0;
 	if (r == -EINTR)
 		snprintf(s->result->stopped, sizeof(s->result->stopped),
 			 "interrupted by signal %d (%s)", s->signal,
 			 strsignal(s->signal));
 	return r == -EINTR ? 0 : r;
-}
-
-static int check_options(const struct bench_options *o, struct belfry_error *err)
-{
-	int r = check_contestants(o, err);
-
-	for (unsigned int i = 0; i < o->n_scenarios && r == 0; i++)
-		r = check_scenario(o->scenarios[i], err);
-	return r == 0 ? check_kvm(err) : r;
 }
 
 static int run_session(struct session *s, struct belfry_error *err)
@@ -588,8 +223,7 @@ static int run_session(struct session *s, struct belfry_error *err)
 	if (r < 0)
 		return r;
 	settle(s);
-	note_contestants(s);
-	r = plan(s, err);
+	r = bench_plan(s, err);
 	if (r == 0)
 		r = bench_lab_open(&s->lab, err);
 	if (r == 0)
@@ -602,8 +236,10 @@ int bench_measure(const struct bench_options *options, struct bench_result **out
 		  int *signal, struct belfry_error *err)
 {
 	struct session s = { .options = options, .lab = BENCH_LAB_CLOSED };
-	int r = check_options(options, err);
+	int r = bench_check_names(options, err);
 
+	if (r == 0)
+		r = check_kvm(err);
 	if (r < 0)
 		return r;
 	s.result = bench_result_create();

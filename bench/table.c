@@ -22,7 +22,7 @@ static void put_head(struct bench_text *t, const struct bench_series *s)
 		bench_put(t, "%12s", "");
 	for (size_t i = 0; s->unit == BENCH_NS && i < BENCH_PERCENTILES; i++)
 		bench_put(t, "%10s", bench_percentiles[i].name);
-	bench_put(t, "%8s%7s%9s%5s\n", "floor x", "exits",
+	bench_put(t, "%8s%8s%7s%9s%5s\n", "floor x", "at p99", "exits",
 		  s->unit == BENCH_NS ? "samples" : "runs", "bad");
 }
 
@@ -51,18 +51,24 @@ static void put_extras(struct bench_text *t, const struct bench_series *s)
 		bench_put(t, "  clocks to %.0f ns", last->clock_error);
 }
 
+static void put_ratio(struct bench_text *t, double ratio)
+{
+	if (ratio > 0)
+		bench_put(t, "%8.2f", ratio);
+	else
+		bench_put(t, "%8s", "");
+}
+
 static void put_measured(struct bench_text *t, const struct bench_result *r,
 			 const struct bench_series *s)
 {
-	double ratio = bench_series_ratio(r, s);
+	double ratio = bench_series_ratio(r, s), tail = bench_series_tail_ratio(r, s);
 	int64_t exits = bench_series_exits(s);
 	unsigned int disturbed = bench_series_disturbed(s);
 
 	put_figures(t, s);
-	if (ratio > 0)
-		bench_put(t, "%8.2f", s->unit == BENCH_NS ? ratio : 1 / ratio);
-	else
-		bench_put(t, "%8s", "");
+	put_ratio(t, s->unit == BENCH_NS || ratio == 0 ? ratio : 1 / ratio);
+	put_ratio(t, tail);
 	if (exits >= 0)
 		bench_put(t, "%7" PRId64, exits);
 	else
@@ -125,10 +131,11 @@ char *bench_format_table(const struct bench_result *r, const struct bench_compar
 		scenario = r->series[i].scenario;
 		put_row(&t, r, &r->series[i]);
 	}
-	bench_put(&t,
-		  "\nfloor x: figure over that of the floor in the same turn, median; "
-		  "exits: to user space\nwhile timed; bad: runs that were "
-		  "disturbed\n");
+	bench_put(
+		&t,
+		"\nfloor x: figure (p50, rate) over that of the floor in the same turn, "
+		"median of the turns;\nat p99: the same for the p99; exits: to user "
+		"space while timed; bad: disturbed runs\n");
 	for (unsigned int i = 0; i < r->n_notes; i++)
 		bench_put(&t, "note: %s\n", r->notes[i]);
 	if (!r->complete)

@@ -105,6 +105,16 @@ DefinitionBlock ("", "DSDT", 2, "BELFRY", "BELFRY", 1)
 			})
 		}
 
+		/* pvpanic: the ID is QEMU's, and so are the drivers for it. */
+		Device (PNIC)
+		{
+			Name (_HID, "QEMU0001")
+			Name (_CRS, ResourceTemplate ()
+			{
+				IO (Decode16, PC_PORT_PANIC, PC_PORT_PANIC, 1, 1)
+			})
+		}
+
 		Device (PWRB)
 		{
 			Name (_HID, EisaId ("PNP0C0C"))

@@ -14,11 +14,12 @@ cli-y += cli/peer_words.o
 cli-y += cli/run.o
 cli-y += cli/run_vm.o
 cli-y += cli/serve.o
+cli-y += cli/serve_options.o
+cli-y += cli/serve_status.o
 cli-y += cli/signals.o
 cli-y += cli/terminal.o
 
 # libedit edits lines at the prompt of `belfry peer`. Without it they are read as they are.
 HAVE_LIBEDIT := $(shell $(PKG_CONFIG) --exists libedit 2>/dev/null && echo y)
-cli-$(HAVE_LIBEDIT) += cli/peer_edit.o
+cli-y += cli/peer_$(if $(HAVE_LIBEDIT),,no_)edit.o
 cli-libs-$(HAVE_LIBEDIT) += $(shell $(PKG_CONFIG) --libs libedit)
-$(O)/cli/peer_edit.o $(O)/cli/peer_input.o: OUR_CFLAGS += $(if $(HAVE_LIBEDIT),-DHAVE_LIBEDIT)

@@ -47,18 +47,14 @@ static const char help[] =
 	"  32     a guest asked for a reset\n"
 	"  33     a guest crashed\n"
 	"  64+N   a guest ended with status N; 127 stands for 63 and above\n"
-	"  128+N  ended by signal N\n";
+	"  128+N  ended by signal N, or stopped the guest because of it\n";
 
 static const struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{ "run", cli_run },
-	{ "check", cli_check },
-	{ "serve", cli_serve },
-	{ "peer", cli_peer },
-	{ "bench", cli_bench },
-	{ NULL, NULL },
+	{ "run", cli_run },   { "check", cli_check }, { "serve", cli_serve },
+	{ "peer", cli_peer }, { "bench", cli_bench }, { NULL, NULL },
 };
 
 static const struct command *find_command(const char *name)

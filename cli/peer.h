@@ -86,7 +86,7 @@ int commands_run(struct session *s, const char *line);
 /* Are there such commands, with so many words? Return: CLI_OK; CLI_USAGE, said. */
 int commands_check(const char *line);
 
-/* --- input.c, edit.c --- */
+/* --- input.c; edit.c or no_edit.c --- */
 
 struct editor;
 
@@ -107,25 +107,9 @@ void input_fini(struct input *in);
 /* Return: a line, valid until the next call; NULL: the end, a signal, or a failure. */
 const char *input_line(struct input *in);
 
-#ifdef HAVE_LIBEDIT
-/* Return: NULL when there is no memory for one, or it was built without. */
+/* Return: NULL when there is no memory for one, or we were built without libedit. */
 struct editor *editor_create(struct session *s, const char *prompt);
 const char *editor_line(struct editor *e); /* as input_line() */
 void editor_destroy(struct editor *e);
-#else
-static inline struct editor *editor_create(struct session *s, const char *prompt)
-{
-	return NULL;
-}
-
-static inline const char *editor_line(struct editor *e)
-{
-	return NULL;
-}
-
-static inline void editor_destroy(struct editor *e)
-{
-}
-#endif
 
 #endif

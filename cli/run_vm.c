@@ -66,7 +66,7 @@ static void print_device(struct belfry_vm *vm, const char *name, unsigned int de
 		"%llu, "
 		"promotions %llu, refusals %llu; events while masked %llu; server lost "
 		"%llu, "
-		"back %llu",
+		"back %llu, tries %llu, bad messages %llu",
 		name, device, stats->id, stats->peers,
 		(unsigned long long)stats->slow_rings,
 		(unsigned long long)stats->ignored_rings,
@@ -74,7 +74,8 @@ static void print_device(struct belfry_vm *vm, const char *name, unsigned int de
 		(unsigned long long)stats->refusals,
 		(unsigned long long)stats->waiting_events,
 		(unsigned long long)stats->servers_lost,
-		(unsigned long long)stats->reconnects);
+		(unsigned long long)stats->reconnects, (unsigned long long)stats->tries,
+		(unsigned long long)stats->bad_messages);
 	print_peers(vm, name, device);
 }
 

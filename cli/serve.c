@@ -18,44 +18,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <belfry-server.h>
 
-#include "cli/cli.h"
-#include "cli/handover.h"
-
-#define KEYS_MAX   32
-#define VALUES_MAX 64
-
-/* An option that is a key of the server. */
-struct value {
-	const char *key;
-	const char *text;
-};
-
-struct serve {
-	struct cli_sources sources;
-	struct value values[VALUES_MAX];
-	unsigned int n_values;
-	const char *wanted; /* the server's name, as --name has it; NULL: the only one */
-	const char *status; /* ask this server how it is, instead */
-	bool daemonize;
-
-	char program[4096];
-	char **argv; /* for an upgrade: the program's */
-	struct inherited inherited;
-	struct belfry_config *cfg;
-	const char *name;
-	struct belfry_server *server;
-	int signals; /* signalfd */
-	int parent;  /* who waits for us to be ready; -1: nobody */
-};
+#include "cli/serve.h"
 
 /* --- the log --- */
 
@@ -320,183 +290,7 @@ static void leave_parent(struct serve *sv, unsigned char status)
 	sv->parent = -1;
 }
 
-/* --- asking another server --- */
-
-static int connect_to(const char *path)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int sock;
-
-	if (strlen(path) >= sizeof(sa.sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	memcpy(sa.sun_path, path, strlen(path));
-	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (sock >= 0 && connect(sock, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
-		close(sock);
-		return -1;
-	}
-	return sock;
-}
-
-/* @path is the server's socket, or its control socket. */
-static int print_status(const char *path)
-{
-	const size_t len = strlen(path), tail = strlen(".control");
-	bool is_control = len > tail && strcmp(path + len - tail, ".control") == 0;
-	char control[256], part[4097];
-	int sock, status = CLI_OK;
-	ssize_t n;
-
-	snprintf(control, sizeof(control), "%s%s", path, is_control ? "" : ".control");
-	sock = connect_to(control);
-	if (sock < 0) {
-		cli_say("%s: %s", control, strerror(errno));
-		return CLI_NO_SERVER;
-	}
-	while (status == CLI_OK && (n = read(sock, part, sizeof(part) - 1)) > 0) {
-		part[n] = '\0';
-		status = cli_print(part);
-	}
-	close(sock);
-	return status;
-}
-
 /* --- the command --- */
-
-static const char help_head[] =
-	"usage: belfry serve [OPTION]... [FILE]...\n"
-	"\n"
-	"Serve a link: memory that virtual machines share, belfry's, QEMU's and others,\n"
-	"and the doorbells by which they ring each other. A FILE may describe the "
-	"server\n"
-	"under servers: NAME:, and options change what it says. SIGTERM and SIGINT end\n"
-	"the server, SIGHUP reads the files again, SIGUSR2 starts the program anew and\n"
-	"leaves the clients as they are.\n"
-	"\n"
-	"  -S PATH           --path        -l SIZE   --size       -n N    --vectors\n"
-	"  -M NAME           --shm         -m DIR    --dir        -p FILE --pid-file\n"
-	"  -F, --foreground  stay in the foreground (the default)\n"
-	"  -v, --verbose     --log-level debug\n"
-	"  --daemonize       go to the background once clients can connect\n"
-	"  --name NAME       which server of FILE, when there are several\n"
-	"  --status PATH     instead: print how the server at PATH is, as JSON\n"
-	"  --set PATH=VALUE  give one key of a configuration a value\n"
-	"  -h, --help        this text\n"
-	"\n"
-	"The keys of a server are options, too; belfry --help-config has their bounds:\n";
-
-static const char help_tail[] =
-	"\n"
-	"examples:\n"
-	"  belfry serve -S /run/ring.sock -l 16M -n 2\n"
-	"  belfry serve --path /run/ring.sock --mode 0660 --group kvm --allow-gids kvm\n"
-	"  belfry serve --status /run/ring.sock\n";
-
-enum {
-	OPTION_DAEMONIZE = CLI_OPTION_OWN,
-	OPTION_NAME,
-	OPTION_STATUS,
-	OPTION_KEY, /* and those that follow: the number of a key */
-};
-
-/* Options for getopt_long(3): our own, then the keys, with '-' for '_'. */
-struct option_table {
-	struct option options[16 + KEYS_MAX];
-	char names[KEYS_MAX][24];
-};
-
-static void make_table(struct option_table *table)
-{
-	static const struct option own[] = {
-		CLI_LONG_OPTIONS,
-		{ "foreground", no_argument, NULL, 'F' },
-		{ "verbose", no_argument, NULL, 'v' },
-		{ "daemonize", no_argument, NULL, OPTION_DAEMONIZE },
-		{ "name", required_argument, NULL, OPTION_NAME },
-		{ "status", required_argument, NULL, OPTION_STATUS },
-	};
-	struct option *next = table->options;
-	const char *name, *help;
-
-	*table = (struct option_table){ 0 };
-	memcpy(next, own, sizeof(own));
-	next += sizeof(own) / sizeof(own[0]);
-	for (int i = 0; i < KEYS_MAX && belfry_server_key(i, &name, &help) == 0; i++) {
-		snprintf(table->names[i], sizeof(table->names[i]), "%s", name);
-		for (char *c = table->names[i]; *c; c++)
-			*c = *c == '_' ? '-' : *c;
-		*next++ = (struct option){ table->names[i], required_argument, NULL,
-					   OPTION_KEY + i };
-	}
-}
-
-static int print_help(const struct option_table *table)
-{
-	const char *name, *help;
-	char line[160];
-	int status = cli_print(help_head);
-
-	for (int i = 0; status == CLI_OK && belfry_server_key(i, &name, &help) == 0;
-	     i++) {
-		snprintf(line, sizeof(line), "  --%-18s%s\n", table->names[i], help);
-		status = cli_print(line);
-	}
-	return status == CLI_OK ? cli_print(help_tail) : status;
-}
-
-static int note_value(struct serve *sv, const char *key, const char *text)
-{
-	if (sv->n_values == VALUES_MAX)
-		return cli_usage("serve: at most %d options", VALUES_MAX);
-	sv->values[sv->n_values++] = (struct value){ key, text };
-	return CLI_OK;
-}
-
-/* The key that a letter of QEMU's ivshmem-server stands for; NULL. */
-static const char *key_of_letter(int letter)
-{
-	static const struct {
-		int letter;
-		const char *key;
-	} letters[] = {
-		{ 'S', "path" }, { 'l', "size" }, { 'n', "vectors" },
-		{ 'M', "shm" },  { 'm', "dir" },  { 'p', "pid_file" },
-	};
-
-	for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++)
-		if (letters[i].letter == letter)
-			return letters[i].key;
-	return NULL;
-}
-
-static int take_option(struct serve *sv, int option, char **argv)
-{
-	const char *key = key_of_letter(option), *help;
-
-	if (option >= OPTION_KEY)
-		belfry_server_key(option - OPTION_KEY, &key, &help);
-	if (key)
-		return note_value(sv, key, optarg);
-	switch (option) {
-	case 'F':
-		sv->daemonize = false;
-		return CLI_OK;
-	case 'v':
-		return note_value(sv, "log_level", "debug");
-	case OPTION_DAEMONIZE:
-		sv->daemonize = true;
-		return CLI_OK;
-	case OPTION_NAME:
-		sv->wanted = optarg;
-		return CLI_OK;
-	case OPTION_STATUS:
-		sv->status = optarg;
-		return CLI_OK;
-	}
-	return cli_option(&sv->sources, option, argv);
-}
 
 /* For an upgrade: how we were started. */
 static int note_program(struct serve *sv, int argc, char **argv)
@@ -541,27 +335,15 @@ static int run(struct serve *sv)
 int cli_serve(int argc, char **argv)
 {
 	struct serve sv = { .signals = -1, .parent = -1 };
-	struct option_table table;
-	int option, status;
+	int status = note_program(&sv, argc, argv);
+	bool done = false;
 
-	make_table(&table);
-	status = note_program(&sv, argc, argv);
-	while (status == CLI_OK && (option = getopt_long(argc, argv, ":S:l:n:M:m:p:Fvh",
-							 table.options, NULL)) != -1) {
-		if (option == CLI_OPTION_HELP || option == 'h') {
-			free(sv.argv);
-			return print_help(&table);
-		}
-		status = take_option(&sv, option, argv);
-	}
-	sv.sources.files = argv + optind;
-	sv.sources.n_files = argc - optind;
+	if (status == CLI_OK)
+		status = serve_parse(&sv, argc, argv, &done);
 	if (status == CLI_OK && sv.status)
-		status = print_status(sv.status);
-	else if (status == CLI_OK && !cli_inherit(&sv.inherited))
-		status = CLI_FAILURE;
-	else if (status == CLI_OK)
-		status = run(&sv);
+		status = serve_print_status(sv.status);
+	else if (status == CLI_OK && !done)
+		status = cli_inherit(&sv.inherited) ? run(&sv) : CLI_FAILURE;
 	if (sv.server)
 		cli_notify("STOPPING=1");
 	belfry_server_destroy(sv.server);

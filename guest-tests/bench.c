@@ -77,7 +77,7 @@ static void report(struct bench *b, uint32_t state, uint32_t go)
 static void lead(struct bench *b, const struct bench_mode *mode)
 {
 	uint64_t ms = arg_u64("ms", 200), warmup = arg_u64("warmup", 50);
-	uint64_t max = arg_u64("max", 32768), khz = tsc_khz(), from;
+	uint64_t max = arg_u64("max", 32768), khz = tsc_khz();
 
 	open_page(b, max);
 	if (mode->open)
@@ -85,9 +85,7 @@ static void lead(struct bench *b, const struct bench_mode *mode)
 	if (warmup > 0)
 		mode->lead(b, max, tsc() + warmup * khz);
 	report(b, BENCH_READY, BENCH_GO_START);
-	from = tsc();
-	b->page->count = mode->lead(b, max, from + ms * khz);
-	b->page->ticks = tsc() - from;
+	b->page->count = mode->lead(b, max, tsc() + ms * khz);
 	report(b, BENCH_TIMED, BENCH_GO_END);
 	if (mode->stop)
 		mode->stop(b);

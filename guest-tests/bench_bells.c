@@ -244,15 +244,22 @@ static void stop_hybrid(struct bench *b)
 
 /* ---- how many: as fast as they go, or one by one ---- */
 
-static uint64_t settled_count(struct bench *b)
+/* What the other one has counted, once that is at least @least and no longer changes. */
+static uint64_t settled_count(struct bench *b, uint64_t least)
 {
-	sleep_us(SETTLE_MS * 1000);
-	return b->pair.words[WORD_COUNT];
+	uint64_t before, count = b->pair.words[WORD_COUNT];
+
+	do {
+		before = count;
+		sleep_us(SETTLE_MS * 1000);
+		count = b->pair.words[WORD_COUNT];
+	} while (count < least || count != before);
+	return count;
 }
 
 static uint64_t lead_rate(struct bench *b, uint64_t max, uint64_t deadline)
 {
-	uint64_t before = settled_count(b), from, to = 0, i;
+	uint64_t before = settled_count(b, 0), start = tsc(), from, to = 0, i;
 	struct link_bell bell = b->bell;
 
 	for (i = 0; to < deadline; i++) {
@@ -261,15 +268,16 @@ static uint64_t lead_rate(struct bench *b, uint64_t max, uint64_t deadline)
 		to = tsc();
 		bench_record(b, i % max, to - from);
 	}
+	b->page->values[BENCH_TICKS] = to - start;
 	b->page->values[BENCH_RINGS] = i;
-	b->page->values[BENCH_INTERRUPTS] = settled_count(b) - before;
+	b->page->values[BENCH_INTERRUPTS] = settled_count(b, before + (i > 0)) - before;
 	return i < max ? i : max;
 }
 
 static uint64_t lead_acked(struct bench *b, uint64_t max, uint64_t deadline)
 {
 	volatile uint64_t *count = &b->pair.words[WORD_COUNT];
-	uint64_t from, seen, to = 0, i;
+	uint64_t start = tsc(), from, seen, to = 0, i;
 	struct link_bell bell = b->bell;
 
 	for (i = 0; to < deadline; i++) {
@@ -280,6 +288,7 @@ static uint64_t lead_acked(struct bench *b, uint64_t max, uint64_t deadline)
 		to = tsc();
 		bench_record(b, i % max, to - from);
 	}
+	b->page->values[BENCH_TICKS] = to - start;
 	b->page->values[BENCH_RINGS] = b->page->values[BENCH_INTERRUPTS] = i;
 	return i < max ? i : max;
 }

@@ -24,13 +24,13 @@ struct bench_page {
 	uint32_t go;    /* the host's */
 	uint64_t tsc_khz;
 	uint64_t count; /* of samples */
-	uint64_t ticks; /* of the timed part */
 	uint64_t values[BENCH_VALUES];
 };
 
 /* Values: what they are depends on the measurement. */
 #define BENCH_RINGS      0 /* rate: of the timed part */
 #define BENCH_INTERRUPTS 1 /* rate: what they came to */
+#define BENCH_TICKS      2 /* rate: from the first ring to the last */
 #define BENCH_SLEEPS     0 /* hybrid: how often the measuring guest slept */
 #define BENCH_BYTES      0 /* bandwidth: of one sample */
 #define BENCH_ERROR      0 /* one-way: how far the clocks may be apart, in ticks */

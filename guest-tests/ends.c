@@ -2,7 +2,7 @@
 /* guest-tests/ends.c - a guest that ends in the way it is told to
  *
  * options: how=s5|acpi-reset|i8042|firmware|triple|debug-exit|exception|hang, status=N
- * (debug-exit)
+ * (debug-exit), panics=N: says so before, as a panicking kernel
  */
 #include "guest-tests/guest.h"
 #include "guest-tests/lib/x86_64.h"
@@ -10,6 +10,8 @@
 #define TRAMPOLINE  0x8000
 #define SIPI_TO_ALL 0xc4600
 #define INIT_TO_ALL 0xc4500
+#define PANIC_PORT  0x505
+#define PANICKED    1
 
 /* Another vCPU, which is in real mode, goes where a PC's firmware starts. */
 static void end_by_firmware(void)
@@ -25,6 +27,8 @@ static void end_by_firmware(void)
 void guest_main(void)
 {
 	print("ending by %s\n", arg("how") ? arg("how") : "return");
+	for (uint64_t i = arg_u64("panics", 0); i > 0; i--)
+		port_out(PANIC_PORT, port_in(PANIC_PORT, 1) & PANICKED, 1);
 	if (arg_is("how", "s5"))
 		end_by_acpi_sleep();
 	else if (arg_is("how", "acpi-reset"))

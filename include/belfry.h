@@ -9,7 +9,8 @@
  *	belfry_links_start
  *	belfry_vm_create     -> belfry_vm_start -> belfry_vm_wait -> belfry_vm_destroy
  *	                        (between create and start: belfry_vm_set_events,
- *	                        belfry_vm_own_loop, belfry_vm_add_doorbell)
+ *	                        belfry_vm_set_console, belfry_vm_own_loop,
+ *	                        belfry_vm_add_doorbell)
  *	belfry_links_destroy, belfry_config_destroy
  *
  * Errors. A call that can fail returns 0 (or a useful number above 0) or a negative
@@ -420,6 +421,49 @@ BELFRY_API int belfry_vm_own_loop(struct belfry_vm *vm, struct belfry_error *err
  */
 BELFRY_API int belfry_vm_process(struct belfry_vm *vm, struct belfry_error *err);
 
+/* --- console --- */
+
+/*
+ * The guest's serial port is a file, a terminal, a socket, a pipe: the keys `console`,
+ * `console_input` and `console_pty`, by path or belfry_config_set_fd(). Or it is these
+ * two calls.
+ */
+
+/*
+ * Called with what the guest has written, by one of the VM's vCPU threads, one call at a
+ * time. It may make any call but belfry_vm_wait() and belfry_vm_destroy(); while it runs,
+ * that vCPU waits.
+ */
+typedef void belfry_console_fn(void *user, struct belfry_vm *vm, const void *data,
+			       size_t len);
+
+/**
+ * belfry_vm_set_console - be given what the guest writes to its serial port
+ * @fn:   called with each piece, as it comes; NULL: nobody looks
+ * @user: handed to @fn; must outlive @vm
+ *
+ * Before belfry_vm_start() only. `console_prefix` is not put in front of lines.
+ *
+ * Return: 0; -EINVAL for NULL, after the start, or when the configuration has given the
+ * VM a `console` or `console_pty`.
+ */
+BELFRY_API int belfry_vm_set_console(struct belfry_vm *vm, belfry_console_fn *fn,
+				     void *user, struct belfry_error *err);
+
+/**
+ * belfry_vm_console_input - let the guest receive bytes at its serial port
+ * @data: @len bytes
+ *
+ * Never waits. A guest that does not read takes what its port holds, some bytes, and no
+ * more: for what has to arrive whole, `console_input` with a pipe or socket is better.
+ * Any thread.
+ *
+ * Return: how many bytes were taken, 0 to @len; -EINVAL for NULL, or when the VM has not
+ * started or has stopped.
+ */
+BELFRY_API int belfry_vm_console_input(struct belfry_vm *vm, const void *data, size_t len,
+				       struct belfry_error *err);
+
 /* --- life --- */
 
 /**
@@ -477,10 +521,11 @@ BELFRY_API int belfry_vm_power_button(struct belfry_vm *vm, struct belfry_error 
 /**
  * belfry_vm_pause - hold the vCPUs
  *
- * When it returns, no vCPU runs the guest, nor works for it, until belfry_vm_resume().
- * Interrupts, and what comes from a link or the console, wait. The clocks go on: a guest
- * that knows kvmclock is told that it was held. Pausing twice is as good as once. A VM
- * that is paused can be stopped, reset (it stays paused) and destroyed. Any thread.
+ * When it returns, no vCPU runs the guest until belfry_vm_resume(); console output that
+ * is on its way may still arrive. Interrupts, and what comes from a link or the console,
+ * wait. The clocks go on: a guest that knows kvmclock is told that it was held. Pausing
+ * twice is as good as once. A VM that is paused can be stopped, reset (it stays paused)
+ * and destroyed. Any thread.
  *
  * Return: 0; -EINVAL for NULL, or when the VM has not started or has stopped.
  */
@@ -530,6 +575,7 @@ struct belfry_stats {
 	uint64_t exits;          /* KVM_RUN returned to user space */
 	uint64_t doorbell_exits; /* ... because of a doorbell no ioeventfd took */
 	uint64_t resets;         /* how often the guest has been started again */
+	uint64_t panics;         /* how often the guest has said that it has panicked */
 };
 
 /**

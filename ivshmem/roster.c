@@ -34,7 +34,6 @@
 #include <assert.h>
 #include <endian.h>
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -43,92 +42,10 @@
 #include <time.h>
 
 #include "base/own.h"
-#include "ivshmem/roster.h"
+#include "ivshmem/roster_parts.h"
 #include "ivshmem/wire.h"
 
-#define MAGIC    0x79726662656c6662ULL
-#define LAYOUT   1
-#define GREETING 3 /* messages: version, ID, memory */
-
-enum state { FREE, PRESENT, LEFT };
-
-/* A mark that outlives the process. */
-struct saved_mark {
-	uint64_t next; /* the event's number; higher than all: it knows all */
-	uint32_t vector;
-	uint32_t greeted;
-};
-
-struct record {
-	_Atomic uint32_t state; /* enum state */
-	struct bf_creds creds;
-	int64_t since;
-	uint64_t came;
-	uint64_t left;
-	struct saved_mark mark;
-};
-
-struct window {
-	_Atomic uint32_t n; /* 0: nothing is being sent */
-	uint32_t id;
-	struct saved_mark start;
-	struct mmsghdr hdr[BF_ROSTER_WINDOW];
-};
-
-/* The mapping. The kernel gives it pages as IDs are used. */
-struct shared {
-	uint64_t magic;
-	uint32_t layout;
-	uint32_t vectors;
-	uint32_t next_id;
-	struct window window;
-	struct record record[BF_ROSTER_IDS];
-};
-
-/* One message of the window. */
-struct part {
-	int64_t value;
-	struct iovec iov;
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-};
-
-struct bf_roster {
-	struct shared *shared;
-	struct bf_entrants present;
-	struct bf_entrants gone; /* as it was restored */
-	struct bf_entrants forgotten;
-	struct bf_events events;
-	uint64_t last_event;
-	unsigned int count;
-	int memory;
-	struct part part[BF_ROSTER_WINDOW];
-};
-
 /* --- places in the list of events --- */
-
-/* Has it nothing to do with @e, since it was over before @e came? */
-static bool skips(const struct bf_entrant *e, const struct bf_event *ev)
-{
-	return ev->who->left.at && ev->who->left.at < e->came.at;
-}
-
-/* @ev, or the first after it that @e is to be told of. */
-static struct bf_event *due(const struct bf_entrant *e, struct bf_event *ev)
-{
-	while (ev && skips(e, ev))
-		ev = TAILQ_NEXT(ev, link);
-	return ev;
-}
-
-static bool is_arrival(const struct bf_event *ev)
-{
-	return ev == &ev->who->came;
-}
-
-static unsigned int messages_of(const struct bf_roster *r, const struct bf_event *ev)
-{
-	return is_arrival(ev) ? r->shared->vectors : 1;
-}
 
 /* The message at @mark. */
 static int64_t message_at(const struct bf_roster *r, const struct bf_entrant *e,
@@ -149,10 +66,8 @@ static int64_t message_at(const struct bf_roster *r, const struct bf_entrant *e,
 	return mark->next->who->id;
 }
 
-/* Past the message at @mark. Return: the event that it was the last message of, or NULL.
- */
-static struct bf_event *step(const struct bf_roster *r, const struct bf_entrant *e,
-			     struct bf_mark *mark)
+struct bf_event *bf_roster_step(const struct bf_roster *r, const struct bf_entrant *e,
+				struct bf_mark *mark)
 {
 	struct bf_event *ev = mark->next;
 
@@ -167,32 +82,7 @@ static struct bf_event *step(const struct bf_roster *r, const struct bf_entrant 
 	return ev;
 }
 
-/* --- what outlives the process --- */
-
-static struct record *record_of(const struct bf_roster *r, const struct bf_entrant *e)
-{
-	return &r->shared->record[e->id];
-}
-
-static void set_state(struct record *rec, enum state state)
-{
-	atomic_store_explicit(&rec->state, state, memory_order_release);
-}
-
-static enum state state_of(const struct record *rec)
-{
-	return atomic_load_explicit(&rec->state, memory_order_acquire);
-}
-
-/* Events to come have higher numbers than all there have been. */
-static struct saved_mark saved(const struct bf_roster *r, const struct bf_mark *mark)
-{
-	return (struct saved_mark){
-		.next = mark->next ? mark->next->at : r->last_event + 1,
-		.vector = mark->vector,
-		.greeted = mark->greeted,
-	};
-}
+/* --- what is known of one --- */
 
 struct bf_creds bf_roster_creds(const struct bf_roster *r, const struct bf_entrant *e)
 {
@@ -316,7 +206,7 @@ void bf_roster_enter(struct bf_roster *r, struct bf_entrant *e, struct bf_creds 
 	r->shared->next_id = (e->id + 1) % BF_ROSTER_IDS;
 }
 
-static void forget(struct bf_roster *r, struct bf_entrant *e)
+void bf_roster_forget(struct bf_roster *r, struct bf_entrant *e)
 {
 	TAILQ_REMOVE(&r->events, &e->came, link);
 	TAILQ_REMOVE(&r->events, &e->left, link);
@@ -334,7 +224,7 @@ static void heard(struct bf_roster *r, const struct bf_entrant *e, struct bf_eve
 	for (; from != to; from = next) {
 		next = due(e, TAILQ_NEXT(from, link));
 		if (!is_arrival(from) && --from->who->unsure == 0)
-			forget(r, from->who);
+			bf_roster_forget(r, from->who);
 	}
 }
 
@@ -353,7 +243,7 @@ void bf_roster_leave(struct bf_roster *r, struct bf_entrant *e)
 	e->unsure = r->count;
 	append(r, &e->left);
 	if (e->unsure == 0)
-		forget(r, e);
+		bf_roster_forget(r, e);
 }
 
 struct bf_entrant *bf_roster_forgotten(struct bf_roster *r)
@@ -394,7 +284,7 @@ struct bf_window bf_roster_compose(struct bf_roster *r, struct bf_entrant *e)
 	for (; n < BF_ROSTER_WINDOW && n < e->waiting; n++) {
 		value = message_at(r, e, &mark, &fd);
 		put(r, n, value, fd);
-		step(r, e, &mark);
+		bf_roster_step(r, e, &mark);
 	}
 	w->id = e->id;
 	w->start = saved(r, &e->mark);
@@ -409,148 +299,10 @@ void bf_roster_told(struct bf_roster *r, struct bf_entrant *e, unsigned int n)
 	assert(n <= e->waiting);
 	e->waiting -= n;
 	for (; n > 0; n--)
-		step(r, e, &e->mark);
+		bf_roster_step(r, e, &e->mark);
 	record_of(r, e)->mark = saved(r, &e->mark);
 	atomic_store_explicit(&r->shared->window.n, 0, memory_order_release);
 	heard(r, e, from, e->mark.next); /* last: it may change the list of events */
-}
-
-/* --- going on with another server's --- */
-
-int bf_roster_next_id(const struct bf_roster *r, unsigned int id)
-{
-	for (; id < BF_ROSTER_IDS; id++)
-		if (state_of(&r->shared->record[id]) != FREE)
-			return id;
-	return -1;
-}
-
-static uint64_t max(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
-static void insert_event(struct bf_roster *r, struct bf_event *ev)
-{
-	struct bf_event *before = TAILQ_LAST(&r->events, bf_events);
-
-	while (before && before->at > ev->at)
-		before = TAILQ_PREV(before, bf_events, link);
-	if (before)
-		TAILQ_INSERT_AFTER(&r->events, before, ev, link);
-	else
-		TAILQ_INSERT_HEAD(&r->events, ev, link);
-	r->last_event = max(r->last_event, ev->at);
-}
-
-static void insert_entrant(struct bf_entrants *list, struct bf_entrant *e)
-{
-	struct bf_entrant *before = TAILQ_LAST(list, bf_entrants);
-
-	while (before && before->came.at > e->came.at)
-		before = TAILQ_PREV(before, bf_entrants, link);
-	if (before)
-		TAILQ_INSERT_AFTER(list, before, e, link);
-	else
-		TAILQ_INSERT_HEAD(list, e, link);
-}
-
-void bf_roster_restore(struct bf_roster *r, struct bf_entrant *e, uint16_t id, int *fds)
-{
-	const struct record *rec = &r->shared->record[id];
-
-	e->id = id;
-	e->fds = fds;
-	e->came = (struct bf_event){ .who = e, .at = rec->came };
-	e->left = (struct bf_event){ .who = e };
-	insert_event(r, &e->came);
-	if (state_of(rec) == LEFT) {
-		e->left.at = rec->left;
-		insert_event(r, &e->left);
-		insert_entrant(&r->gone, e);
-		return;
-	}
-	r->last_event = max(r->last_event, rec->mark.next - 1);
-	insert_entrant(&r->present, e);
-	r->count++;
-}
-
-static struct bf_mark find_mark(const struct bf_roster *r, const struct bf_entrant *e,
-				const struct saved_mark *saved_mark)
-{
-	struct bf_mark mark = { .greeted = saved_mark->greeted };
-	struct bf_event *ev;
-
-	TAILQ_FOREACH(ev, &r->events, link)
-	{
-		if (ev->at >= saved_mark->next)
-			break;
-	}
-	mark.next = due(e, ev);
-	if (mark.next && saved_mark->vector < messages_of(r, mark.next))
-		mark.vector = saved_mark->vector;
-	return mark;
-}
-
-/* A server was killed as it told @e something: work in what the kernel has noted. */
-static void settle_window(struct bf_roster *r, struct bf_entrant *e)
-{
-	const struct window *w = &r->shared->window;
-	struct bf_mark mark = find_mark(r, e, &w->start);
-
-	for (unsigned int i = 0; i < w->n && i < BF_ROSTER_WINDOW; i++) {
-		if (w->hdr[i].msg_len != BF_WIRE_SIZE)
-			break;
-		if (mark.greeted == GREETING && !mark.next)
-			break;
-		step(r, e, &mark);
-	}
-	record_of(r, e)->mark = saved(r, &mark);
-}
-
-/* What @e has yet to be told; those who have left wait for it. */
-static void expect(struct bf_roster *r, struct bf_entrant *e)
-{
-	struct bf_event *ev;
-
-	e->mark = find_mark(r, e, &record_of(r, e)->mark);
-	e->waiting = GREETING - e->mark.greeted;
-	for (ev = e->mark.next; ev; ev = due(e, TAILQ_NEXT(ev, link))) {
-		e->waiting += messages_of(r, ev);
-		if (!is_arrival(ev))
-			ev->who->unsure++;
-	}
-	e->waiting -= e->mark.vector;
-}
-
-void bf_roster_restored(struct bf_roster *r)
-{
-	struct bf_entrant *e, *next;
-
-	TAILQ_FOREACH(e, &r->present, link)
-	{
-		if (r->shared->window.n > 0 && r->shared->window.id == e->id)
-			settle_window(r, e);
-	}
-	atomic_store_explicit(&r->shared->window.n, 0, memory_order_release);
-	TAILQ_FOREACH(e, &r->present, link)
-	{
-		expect(r, e);
-	}
-	for (e = TAILQ_FIRST(&r->gone); e; e = next) {
-		next = TAILQ_NEXT(e, link);
-		TAILQ_REMOVE(&r->gone, e, link);
-		if (e->unsure == 0)
-			forget(r, e);
-	}
-}
-
-bool bf_roster_is_stuck(const struct bf_roster *r, const struct bf_entrant *e)
-{
-	for (struct bf_event *ev = e->mark.next; ev; ev = due(e, TAILQ_NEXT(ev, link)))
-		if (is_arrival(ev) && !ev->who->fds)
-			return true;
-	return false;
 }
 
 /* --- the whole --- */

@@ -4,13 +4,15 @@ include tests/config.mk
 include $(wildcard tests/bench.mk tests/ivshmem.mk tests/devices.mk)
 
 ifdef IS_x86_64
-tests-y += vm trouble life by_hand misuse process shortage
+tests-y += vm trouble life by_hand misuse process seccomp shortage
 endif
 vm-test-y = tests/guest/vm_test.o $(lib-y)
 life-test-y = tests/guest/life_test.o $(lib-y)
 by_hand-test-y = tests/guest/by_hand_test.o $(lib-y)
 misuse-test-y = tests/guest/misuse_test.o $(lib-y)
 process-test-y = tests/guest/process_test.o $(lib-y)
+seccomp-test-y = tests/guest/seccomp_test.o $(lib-y)
+$(O)/tests/seccomp.t: private LIBS += -lseccomp
 shortage-test-y = tests/guest/shortage_test.o $(lib-y)
 # Allocations of the library fail when the test wants it.
 shortage-wrapped := malloc calloc realloc reallocarray strdup strndup asprintf mmap pthread_create

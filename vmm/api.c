@@ -11,6 +11,9 @@
 #include "devices/pci.h"
 #include "vmm/machine.h"
 
+/* Of belfry_vm_console_input(): more than any serial port takes at once. */
+#define CONSOLE_INPUT_MAX 4096
+
 const char *belfry_version(void)
 {
 	return BELFRY_VERSION;
@@ -31,6 +34,17 @@ static int hand_out(void *out, const void *in, size_t oldest)
 	memcpy(out, in, size < today ? size : today);
 	*(size_t *)out = size;
 	return 0;
+}
+
+/* Does it, and has it a platform? The lock is held, so that it keeps that. */
+static bool vm_runs(struct belfry_vm *vm)
+{
+	bool runs;
+
+	pthread_mutex_lock(&vm->state_lock);
+	runs = vm->state == BF_RUNNING && vm->platform; /* no reset has failed */
+	pthread_mutex_unlock(&vm->state_lock);
+	return runs;
 }
 
 static int does_not_run(struct belfry_vm *vm, struct belfry_error *err)
@@ -93,6 +107,31 @@ int belfry_vm_own_loop(struct belfry_vm *vm, struct belfry_error *err)
 		return bf_err(err, EINVAL, "belfry_vm_own_loop: NULL argument");
 	e = want_fresh(vm, err);
 	return e < 0 ? e : bf_events_own_loop(vm, err);
+}
+
+int belfry_vm_set_console(struct belfry_vm *vm, belfry_console_fn *fn, void *user,
+			  struct belfry_error *err)
+{
+	int e;
+
+	if (!vm)
+		return bf_err(err, EINVAL, "belfry_vm_set_console: NULL argument");
+	e = want_fresh(vm, err);
+	return e < 0 ? e : bf_console_set(vm, fn, user, err);
+}
+
+int belfry_vm_console_input(struct belfry_vm *vm, const void *data, size_t len,
+			    struct belfry_error *err)
+{
+	const unsigned int some = len < CONSOLE_INPUT_MAX ? len : CONSOLE_INPUT_MAX;
+	int n;
+
+	if (!vm || (!data && len))
+		return bf_err(err, EINVAL, "belfry_vm_console_input: NULL argument");
+	bf_vm_lock(vm);
+	n = vm_runs(vm) ? (int)bf_arch_console_input(vm->platform, data, some) : -EINVAL;
+	bf_vm_unlock(vm);
+	return n < 0 ? does_not_run(vm, err) : n;
 }
 
 int belfry_vm_process(struct belfry_vm *vm, struct belfry_error *err)
@@ -161,9 +200,7 @@ int belfry_vm_power_button(struct belfry_vm *vm, struct belfry_error *err)
 	if (!vm)
 		return bf_err(err, EINVAL, "belfry_vm_power_button: NULL argument");
 	bf_vm_lock(vm);
-	pthread_mutex_lock(&vm->state_lock);
-	runs = vm->state == BF_RUNNING && vm->platform; /* no reset has failed */
-	pthread_mutex_unlock(&vm->state_lock);
+	runs = vm_runs(vm);
 	if (runs)
 		heard = bf_arch_power_button(vm->platform);
 	bf_vm_unlock(vm);
@@ -227,6 +264,7 @@ int belfry_vm_stats(struct belfry_vm *vm, struct belfry_stats *out)
 		atomic_load_explicit(&vm->doorbell_exits, memory_order_relaxed);
 	pthread_mutex_lock(&vm->state_lock);
 	stats.resets = vm->resets;
+	stats.panics = vm->panics;
 	pthread_mutex_unlock(&vm->state_lock);
 	return hand_out(out, &stats, sizeof(stats));
 }

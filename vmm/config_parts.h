@@ -36,18 +36,17 @@ struct bf_place {
 	const struct bf_key *keys; /* of the innermost section; NULL: names, or kinds */
 	const struct bf_key *key;  /* BF_SHAPE_VALUE only */
 	void *conf;                /* what @keys fill */
-	char **where;              /* of the innermost link, server, VM or device; may be NULL */
-	struct bf_vm_conf *vm;     /* the VM on the way, or NULL */
-	bool new_link;             /* made on the way, each the last of its array */
+	char **where; /* of the innermost link, server, VM or device; may be NULL */
+	struct bf_vm_conf *vm; /* the VM on the way, or NULL */
+	bool new_link;         /* made on the way, each the last of its array */
 	bool new_server;
 	bool new_vm;
 	bool new_device;
 };
 
 /*
- * Find a place, making the link, server, VM or device on the way when there is none; "" is the
- * top. On failure what was made is gone again.
- * Return: 0; -EINVAL; -ENOMEM.
+ * Find a place, making the link, server, VM or device on the way when there is none; ""
+ * is the top. On failure what was made is gone again. Return: 0; -EINVAL; -ENOMEM.
  */
 int bf_config_find(struct belfry_config *cfg, const char *path, struct bf_place *out,
 		   struct belfry_error *err);

@@ -31,7 +31,7 @@ bool bf_console_ready(const struct belfry_vm *vm)
 
 bool bf_console_put(struct belfry_vm *vm, uint8_t byte)
 {
-	if (vm->console.fd < 0)
+	if (vm->console.fd < 0 && !vm->console.fn)
 		return true;
 	if (!bf_console_ready(vm))
 		return false;
@@ -69,7 +69,7 @@ static bool console_wait(struct belfry_vm *vm)
 }
 
 /* What the console cannot take, because its reader has gone, is lost: the VM runs on. */
-static void console_write(struct belfry_vm *vm, const uint8_t *data, unsigned int len)
+static void console_write_fd(struct belfry_vm *vm, const uint8_t *data, unsigned int len)
 {
 	const char *prefix = vm->console.prefix;
 	struct iovec iov[] = {
@@ -94,6 +94,16 @@ static void console_write(struct belfry_vm *vm, const uint8_t *data, unsigned in
 			n -= iov[i].iov_len;
 		}
 	}
+}
+
+static void console_write(struct belfry_vm *vm, const uint8_t *data, unsigned int len)
+{
+	const struct bf_console *con = &vm->console;
+
+	if (con->fn)
+		con->fn(con->user, vm, data, len);
+	else
+		console_write_fd(vm, data, len);
 }
 
 static void console_drain(struct belfry_vm *vm, bool all)
@@ -184,6 +194,19 @@ int bf_console_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
 	}
 	e = console_init_output(vm, conf, err);
 	return e < 0 ? e : bf_console_input_init(vm, conf, err);
+}
+
+int bf_console_set(struct belfry_vm *vm, belfry_console_fn *fn, void *user,
+		   struct belfry_error *err)
+{
+	struct bf_console *con = &vm->console;
+
+	if (con->fd >= 0)
+		return bf_err(err, EINVAL, "VM %s has a console", vm->log.who);
+	free(bf_take_ptr(&con->prefix)); /* bytes go over as they come */
+	con->fn = fn;
+	con->user = user;
+	return 0;
 }
 
 void bf_console_fini(struct belfry_vm *vm)

@@ -81,10 +81,14 @@ void bf_vm_link_event(struct belfry_vm *vm, const struct belfry_event *event)
 
 void bf_vm_panicked(struct belfry_vm *vm)
 {
-	bf_log(&vm->log, BELFRY_LOG_WARNING, "the guest has panicked");
+	bool first;
+
 	pthread_mutex_lock(&vm->state_lock);
+	first = vm->panics++ == 0;
 	bf_events_post(vm, BELFRY_EVENT_PANICKED);
 	pthread_mutex_unlock(&vm->state_lock);
+	if (first) /* of all: a guest must not fill the log */
+		bf_log(&vm->log, BELFRY_LOG_WARNING, "the guest has panicked");
 }
 
 static void events_ready(struct bf_op *op, int res)

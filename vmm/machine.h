@@ -53,7 +53,9 @@ struct bf_console_pty {
 
 /* console.c: what COM1 has written and nobody has seen yet. */
 struct bf_console {
-	int fd; /* -1: nobody looks */
+	int fd;                /* -1: nobody looks, but @fn */
+	belfry_console_fn *fn; /* instead of @fd */
+	void *user;
 	char *prefix;
 	uint8_t buf[4096];
 	unsigned int len;
@@ -97,11 +99,12 @@ struct belfry_vm {
 
 	pthread_mutex_t lock; /* device state: see vmm.h */
 
-	pthread_mutex_t state_lock; /* the seven below, and the event queue */
+	pthread_mutex_t state_lock; /* the eight below, and the event queue */
 	pthread_cond_t state_changed;
 	enum bf_state state;
 	unsigned int running; /* vCPU threads that are in the guest */
 	uint64_t resets;      /* how often the guest has been started again */
+	uint64_t panics;      /* how often the guest has said that it has panicked */
 	bool again;           /* @ending is for a reset: the guest starts again */
 	struct belfry_result result;
 
@@ -194,6 +197,8 @@ void bf_irq_fini(struct belfry_vm *vm);
 /* console.c */
 int bf_console_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
 		    struct belfry_error *err);
+int bf_console_set(struct belfry_vm *vm, belfry_console_fn *fn, void *user,
+		   struct belfry_error *err);
 void bf_console_flush(struct belfry_vm *vm);
 void bf_console_drain(struct belfry_vm *vm);
 void bf_console_fini(struct belfry_vm *vm);

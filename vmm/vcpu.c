@@ -13,10 +13,10 @@
  * the look at vm->ending and KVM_RUN is not lost.
  *
  * Pausing: vm->pausing keeps vCPUs outside, and who set it waits until all of them are.
- * A vCPU is outside while it is parked, and while it waits for a console that nobody
- * reads: that may be the very thread that pauses. It says so before it looks at
- * vm->pausing, and the other one sets that before it looks who is outside, so one of the
- * two sees the other (sequentially consistent, both).
+ * A vCPU is outside while it is parked, and while it hands over console output: it may be
+ * the very thread that pauses who reads that. It says so before it looks at vm->pausing,
+ * and the other one sets that before it looks who is outside, so one of the two sees the
+ * other (sequentially consistent, both).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -129,7 +129,7 @@ int bf_vcpus_resume(struct belfry_vm *vm)
 	return runs ? 0 : -EINVAL;
 }
 
-/* This vCPU is about to wait for somebody else. */
+/* This vCPU is about to wait for somebody else. Not with a lock. */
 static void vcpu_leave(struct bf_vcpu *vcpu)
 {
 	struct belfry_vm *vm = vcpu->vm;
@@ -379,8 +379,10 @@ static void *vcpu_main(void *arg)
 	struct bf_vcpu *vcpu = arg;
 
 	do {
+		vcpu_return(vcpu);
 		vcpu_forget_kick();
 		vcpu_run(vcpu);
+		vcpu_leave(vcpu);
 		bf_console_drain(vcpu->vm);
 	} while (vcpu_again(vcpu->vm));
 	if (vcpu->id == 0)
@@ -456,10 +458,11 @@ static int vcpu_start(struct bf_vcpu *vcpu, struct belfry_error *err)
 	e = bf_thread_create(&vcpu->thread, &attr, vcpu_main, vcpu);
 	pthread_attr_destroy(&attr);
 	if (e == EINVAL && vm->affinity)
-		return bf_err(err, EINVAL,
-			      "VM %s: affinity: host CPU %d, for vCPU %u, is not there or "
-			      "not allowed",
-			      vm->log.who, first_cpu(&vm->affinity[vcpu->id]), vcpu->id);
+		return bf_err(
+			err, EINVAL,
+			"VM %s: affinity: host CPU %d, for vCPU %u, is not there or "
+			"not allowed",
+			vm->log.who, first_cpu(&vm->affinity[vcpu->id]), vcpu->id);
 	if (e)
 		return bf_err_sys(err, e, "vCPU %u: thread", vcpu->id);
 	vcpu->has_thread = true;

@@ -11,6 +11,7 @@
 #define PC_PORT_DEBUG_EXIT 0xf4 /* a test guest ends with a status */
 #define PC_PORT_COM1       0x3f8
 #define PC_COM1_PORTS      8
+#define PC_PORT_PANIC      0x505 /* pvpanic: the guest says that it has panicked */
 #define PC_PORT_SLEEP      0x600 /* ACPI sleep control, then sleep status */
 #define PC_SLEEP_PORTS     2
 #define PC_PORT_PCI        0xcf8 /* address, then data */
@@ -19,6 +20,9 @@
 
 #define PC_RESET_VALUE 0x06 /* reset the CPU, and all of the system */
 #define PC_SLEEP_S5    5    /* the sleep type that is power off */
+
+#define PC_PANICKED     1 /* that was it */
+#define PC_CRASH_LOADED 2 /* a crash kernel of the guest takes over now */
 
 /* Pins of the I/O APIC. Those of ISA are edge-triggered, the others PCI's. */
 #define PC_LINE_COM1         4

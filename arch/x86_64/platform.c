@@ -5,6 +5,7 @@
  *	0x064         i8042: the reset command, and nothing else
  *	0x0f4         debug exit: a test guest ends with a status
  *	0x3f8..0x3ff  COM1
+ *	0x505         pvpanic: the guest says that it has panicked
  *	0x600, 0x601  ACPI sleep control and status registers (hardware-reduced)
  *	0xcf8..0xcff  PCI configuration; a byte at 0xcf9 is the reset register
  */
@@ -26,7 +27,7 @@ struct bf_platform {
 	struct belfry_vm *vm;
 	struct bf_serial com1;
 	uint32_t pci_address; /* what 0xcf8 holds */
-	struct bf_region ports[5];
+	struct bf_region ports[6];
 };
 
 static void reset(struct bf_platform *pc, const char *how)
@@ -51,6 +52,19 @@ static void debug_exit_write(void *owner, uint64_t off, uint64_t val, unsigned i
 	struct bf_platform *pc = owner;
 
 	bf_vm_end(pc->vm, BELFRY_STOP_DEBUG_EXIT, val & 0xff, "debug exit");
+}
+
+static uint64_t panic_read(void *owner, uint64_t off, unsigned int len)
+{
+	return PC_PANICKED | PC_CRASH_LOADED; /* what is understood */
+}
+
+static void panic_write(void *owner, uint64_t off, uint64_t val, unsigned int len)
+{
+	struct bf_platform *pc = owner;
+
+	if (val & (PC_PANICKED | PC_CRASH_LOADED))
+		bf_vm_panicked(pc->vm);
 }
 
 /* Byte registers: a wider access is as many accesses. */
@@ -125,6 +139,7 @@ int bf_arch_platform_create(struct belfry_vm *vm, struct bf_platform **out,
 		{ PC_PORT_DEBUG_EXIT, 4, "debug exit", .write = debug_exit_write },
 		{ PC_PORT_COM1, PC_COM1_PORTS, "COM1", .read = com1_read,
 		  .write = com1_write },
+		{ PC_PORT_PANIC, 1, "pvpanic", .read = panic_read, .write = panic_write },
 		{ PC_PORT_SLEEP, PC_SLEEP_PORTS, "ACPI sleep", .read = sleep_read,
 		  .write = sleep_write },
 		{ PC_PORT_PCI, PC_PCI_PORTS, "PCI configuration", .read = pci_read,

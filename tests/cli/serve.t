@@ -10,6 +10,8 @@ use JSON::PP;
 use Socket;
 use Test::More;
 
+$SIG{PIPE} = 'IGNORE'; # clients that are dropped
+
 my ($status, $out, $err);
 
 subtest 'the options of QEMU\'s server keep their meaning' => sub {

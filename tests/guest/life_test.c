@@ -242,8 +242,8 @@ static void tell(void *user, struct belfry_vm *vm, const struct belfry_event *ev
 	struct told *told = user;
 
 	pthread_mutex_lock(&told->lock);
-	if (told->n < TOLD_MAX)
-		told->types[told->n++] = event->type;
+	told->n += told->n < TOLD_MAX; /* the last is kept, too */
+	told->types[told->n - 1] = event->type;
 	if (event->result)
 		told->result = *event->result;
 	if (event->type == BELFRY_EVENT_PEER_LEFT) {
@@ -325,6 +325,41 @@ static void a_reset_starts_the_guest_again_whatever_on_reset_says(void **state)
 	counting_done(&c);
 }
 
+static void slow(struct belfry_vm *vm, struct told *told)
+{
+	usleep(MOMENT_US);
+}
+
+static void a_guest_that_panics_says_so_and_runs_on(void **state)
+{
+	struct belfry_stats stats = { .size = sizeof(stats) };
+	struct belfry_config *cfg = one_vm("ends", "how=s5 panics=1");
+	struct told told = { .n = 0 };
+	struct belfry_vm *vm = start_telling(cfg, "vm", &told);
+
+	wait_told(&told, BELFRY_EVENT_STOPPED, 1);
+	assert_int_equal(told.n, 3);
+	assert_int_equal(told.types[1], BELFRY_EVENT_PANICKED);
+	assert_int_equal(belfry_vm_stats(vm, &stats), 0);
+	assert_int_equal(stats.panics, 1);
+	assert_int_equal(told.result.reason, BELFRY_STOP_POWEROFF);
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+}
+
+static void a_guest_that_panics_without_end_cannot_hide_its_end(void **state)
+{
+	struct belfry_config *cfg = one_vm("ends", "how=s5 panics=1000");
+	struct told told = { .on = BELFRY_EVENT_STARTED, .act = slow };
+	struct belfry_vm *vm = start_telling(cfg, "vm", &told);
+
+	wait_told(&told, BELFRY_EVENT_STOPPED, 1);
+	assert_true(told_of(&told, BELFRY_EVENT_PANICKED, 1));
+	assert_int_equal(told.result.reason, BELFRY_STOP_POWEROFF);
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+}
+
 static void a_vm_that_is_paused_stays_so_over_a_reset(void **state)
 {
 	struct counting c = counting_create();
@@ -343,13 +378,7 @@ static void a_vm_that_is_paused_stays_so_over_a_reset(void **state)
 	counting_done(&c);
 }
 
-/* Each reset takes the callback's time; none but the surplus is lost, and the end never.
- */
-static void slow(struct belfry_vm *vm, struct told *told)
-{
-	usleep(MOMENT_US);
-}
-
+/* What is too much for the callback is lost; the end never is. */
 static void a_callback_that_is_slow_hears_of_the_end(void **state)
 {
 	struct belfry_config *cfg = one_vm("ends", "how=acpi-reset");
@@ -480,6 +509,148 @@ static void peers_that_leave_and_servers_that_are_lost_are_told(void **state)
 	wait_told(&told, BELFRY_EVENT_SERVER_LOST, 1);
 	belfry_vm_destroy(a);
 	pair_done(&p);
+}
+
+/* --- the console by callbacks --- */
+
+struct terminal {
+	pthread_mutex_t lock;
+	char text[8192];
+	size_t len;
+	void (*act)(struct belfry_vm *vm);
+};
+
+static void take_text(void *user, struct belfry_vm *vm, const void *data, size_t len)
+{
+	struct terminal *t = user;
+
+	pthread_mutex_lock(&t->lock);
+	if (len > sizeof(t->text) - 1 - t->len)
+		len = sizeof(t->text) - 1 - t->len;
+	memcpy(t->text + t->len, data, len);
+	t->len += len;
+	pthread_mutex_unlock(&t->lock);
+	if (t->act)
+		t->act(vm);
+}
+
+static bool has_text(struct terminal *t, const char *want)
+{
+	bool has;
+
+	pthread_mutex_lock(&t->lock);
+	has = strstr(t->text, want);
+	pthread_mutex_unlock(&t->lock);
+	return has;
+}
+
+static struct belfry_vm *start_with(struct belfry_config *cfg, struct terminal *t)
+{
+	struct belfry_vm *vm = create(cfg, "vm");
+	struct belfry_error err;
+
+	pthread_mutex_init(&t->lock, NULL);
+	if (belfry_vm_set_console(vm, take_text, t, &err) < 0 ||
+	    belfry_vm_start(vm, &err) < 0)
+		fail_msg("%s", err.msg);
+	return vm;
+}
+
+static void a_callback_is_given_what_the_guest_writes(void **state)
+{
+	struct belfry_config *cfg = one_vm("hello", "tick=tock");
+	struct terminal t = { .len = 0 };
+	struct belfry_vm *vm = start_with(cfg, &t);
+
+	wait_for(vm);
+	assert_true(has_text(&t, "hello\ncommand line: tick=tock\n"));
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+}
+
+/* Byte by byte, as the port takes them. */
+static void send_text(struct belfry_vm *vm, const char *text)
+{
+	for (int i = 0; *text && i < TRIES; i++) {
+		int n = belfry_vm_console_input(vm, text, strlen(text), NULL);
+
+		assert_true(n >= 0 && (size_t)n <= strlen(text));
+		text += n;
+		if (n == 0)
+			usleep(MOMENT_US / 10);
+	}
+	assert_string_equal(text, "");
+}
+
+static void the_guest_receives_what_it_is_given(void **state)
+{
+	struct belfry_config *cfg = one_vm("input", "");
+	struct terminal t = { .len = 0 };
+	struct belfry_vm *vm = start_with(cfg, &t);
+
+	send_text(vm, "a long line, longer than what the port holds, to the end: q");
+	wait_for(vm);
+	assert_true(has_text(&t, "<61><20><6c>")); /* "a l" */
+	assert_int_equal(belfry_vm_console_input(vm, "x", 1, NULL), -EINVAL);
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+}
+
+static void stop_from_console(struct belfry_vm *vm)
+{
+	belfry_vm_stop(vm);
+}
+
+static void pause_from_console(struct belfry_vm *vm)
+{
+	belfry_vm_pause(vm, NULL);
+}
+
+static void a_console_callback_stops_its_vm(void **state)
+{
+	struct belfry_config *cfg = one_vm("idle", "");
+	struct terminal t = { .act = stop_from_console };
+	struct belfry_vm *vm = start_with(cfg, &t);
+
+	assert_int_equal(wait_for(vm).reason, BELFRY_STOP_REQUESTED);
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+}
+
+static void a_console_callback_pauses_its_vm(void **state)
+{
+	struct belfry_config *cfg = one_vm("hello", "");
+	struct terminal t = { .act = pause_from_console };
+	struct belfry_vm *vm = start_with(cfg, &t);
+
+	for (int i = 0; i < TRIES && belfry_vm_state(vm) != BELFRY_STATE_PAUSED; i++)
+		usleep(MOMENT_US / 10);
+	assert_int_equal(belfry_vm_wait(vm, SECOND / 20, NULL), -ETIMEDOUT);
+	for (int i = 0; i < TRIES && belfry_vm_resume(vm, NULL) == 0; i++)
+		usleep(MOMENT_US / 10); /* until it has said all that it had to */
+	assert_int_equal(wait_for(vm).reason, BELFRY_STOP_DEBUG_EXIT);
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+}
+
+static void a_console_is_chosen_once_and_before_the_start(void **state)
+{
+	struct belfry_config *cfg = one_vm("hello", "");
+	struct belfry_error err = { 0 };
+	struct terminal t = { .len = 0 };
+	struct belfry_vm *vm;
+
+	set(cfg, "vms.vm.console", "/dev/null");
+	vm = create(cfg, "vm");
+	assert_int_equal(belfry_vm_set_console(vm, take_text, &t, &err), -EINVAL);
+	assert_string_equal(err.msg, "VM vm has a console");
+	assert_int_equal(belfry_vm_console_input(vm, "x", 1, &err), -EINVAL);
+	assert_string_equal(err.msg, "VM vm does not run");
+	assert_int_equal(belfry_vm_start(vm, NULL), 0);
+	assert_int_equal(belfry_vm_set_console(vm, take_text, &t, &err), -EINVAL);
+	assert_string_equal(err.msg, "VM vm: started before");
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
 }
 
 /* --- the caller's loop --- */
@@ -638,11 +809,18 @@ int main(void)
 		cmocka_unit_test(start_and_stop_are_told_once_each),
 		cmocka_unit_test(a_reset_starts_the_guest_again_whatever_on_reset_says),
 		cmocka_unit_test(a_vm_that_is_paused_stays_so_over_a_reset),
+		cmocka_unit_test(a_guest_that_panics_says_so_and_runs_on),
+		cmocka_unit_test(a_guest_that_panics_without_end_cannot_hide_its_end),
 		cmocka_unit_test(a_callback_that_is_slow_hears_of_the_end),
 		cmocka_unit_test(a_callback_stops_its_vm),
 		cmocka_unit_test(a_callback_pauses_its_vm),
 		cmocka_unit_test(events_and_loop_are_chosen_before_the_start),
 		cmocka_unit_test(peers_that_leave_and_servers_that_are_lost_are_told),
+		cmocka_unit_test(a_callback_is_given_what_the_guest_writes),
+		cmocka_unit_test(the_guest_receives_what_it_is_given),
+		cmocka_unit_test(a_console_callback_stops_its_vm),
+		cmocka_unit_test(a_console_callback_pauses_its_vm),
+		cmocka_unit_test(a_console_is_chosen_once_and_before_the_start),
 		cmocka_unit_test(the_caller_hosts_a_vm_with_poll),
 		cmocka_unit_test(the_callers_loop_takes_in_what_a_link_says),
 		cmocka_unit_test(without_a_callback_the_end_still_polls_readable),

@@ -82,6 +82,8 @@ static void a_vm_is_not_null(void **state)
 	assert_refuses(belfry_vm_create, cfg, "vm", NULL);
 	assert_refuses(belfry_vm_set_events, NULL, NULL, NULL);
 	assert_refuses(belfry_vm_own_loop, NULL);
+	assert_refuses(belfry_vm_set_console, NULL, NULL, NULL);
+	assert_refuses(belfry_vm_console_input, NULL, "x", 1);
 	assert_refuses(belfry_vm_process, NULL);
 	assert_refuses(belfry_vm_start, NULL);
 	assert_refuses(belfry_vm_power_button, NULL);
@@ -100,6 +102,7 @@ static void a_vm_is_not_null(void **state)
 	belfry_vm_destroy(NULL);
 
 	vm = create(cfg, "vm");
+	assert_refuses(belfry_vm_console_input, vm, NULL, 1);
 	assert_int_equal(belfry_vm_stats(vm, NULL), -EINVAL);
 	assert_int_equal(belfry_vm_ivshmem_stats(vm, 0, NULL), -EINVAL);
 	assert_int_equal(belfry_vm_peers(vm, 0, NULL, 1), -EINVAL);

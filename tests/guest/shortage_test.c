@@ -59,7 +59,8 @@ DECLARE(char *, strndup, (const char *s, size_t n));
 DECLARE(void *, mmap, (void *at, size_t len, int prot, int flags, int fd, off_t off));
 DECLARE(int, pthread_create,
 	(pthread_t * out, const pthread_attr_t *attr, void *(*fn)(void *), void *arg));
-int __wrap_asprintf(char **out, const char *format, ...);
+__attribute__((format(printf, 2, 3))) int __wrap_asprintf(char **out, const char *format,
+							  ...);
 
 void *__wrap_malloc(size_t size)
 {

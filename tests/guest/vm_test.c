@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/guest/vm_test.h"
@@ -242,6 +244,74 @@ static void the_console_gets_every_byte(void **state)
 	close(file);
 }
 
+/* A socket and a pipe: what a library's caller has at hand. */
+static void receives_from(int in, int out)
+{
+	struct belfry_config *cfg = one_vm("input", "bytes=5");
+	struct belfry_error err = { 0 };
+	struct belfry_vm *vm;
+	char text[256] = { 0 };
+	int file = memfd_create("console", MFD_CLOEXEC);
+
+	assert_int_equal(belfry_config_set_fd(cfg, "vms.vm.console", file, &err), 0);
+	assert_int_equal(belfry_config_set_fd(cfg, "vms.vm.console_input", in, &err), 0);
+	close(in);
+	vm = start(cfg, "vm");
+	assert_int_equal(write(out, "he", 2), 2);
+	assert_int_equal(belfry_vm_wait(vm, SECOND / 10, NULL), -ETIMEDOUT);
+	assert_int_equal(write(out, "llo", 3), 3);
+	assert_int_equal(wait_for(vm).reason, BELFRY_STOP_POWEROFF);
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+
+	assert_true(pread(file, text, sizeof(text) - 1, 0) > 0);
+	assert_string_equal(text, "ready\nsum 3287646509 of 5\n\n");
+	close(file);
+	close(out);
+}
+
+static void the_guest_receives_from_a_socket(void **state)
+{
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	receives_from(ends[0], ends[1]);
+}
+
+static void the_guest_receives_from_a_pipe(void **state)
+{
+	int ends[2];
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	receives_from(ends[0], ends[1]);
+}
+
+static void a_guest_that_does_not_read_does_not_keep_a_vm_from_ending(void **state)
+{
+	struct belfry_config *cfg = one_vm("idle", "");
+	struct belfry_error err = { 0 };
+	char bytes[4096] = { 0 };
+	struct belfry_vm *vm;
+	int ends[2], left = 0;
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(belfry_config_set_fd(cfg, "vms.vm.console_input", ends[0], &err),
+			 0);
+	assert_int_equal(write(ends[1], bytes, sizeof(bytes)), sizeof(bytes));
+	vm = start(cfg, "vm");
+	assert_int_equal(belfry_vm_wait(vm, SECOND / 10, NULL), -ETIMEDOUT);
+	belfry_vm_stop(vm);
+	wait_for(vm);
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+
+	assert_int_equal(ioctl(ends[0], FIONREAD, &left), 0);
+	assert_in_range(left, sizeof(bytes) - 16,
+			sizeof(bytes)); /* what was read ahead */
+	close(ends[0]);
+	close(ends[1]);
+}
+
 /* --- several --- */
 
 static const char pair_yaml[] =
@@ -437,6 +507,10 @@ int main(void)
 		cmocka_unit_test(the_descriptor_polls_readable_once_the_vm_has_stopped),
 		cmocka_unit_test(a_console_nobody_reads_does_not_keep_a_vm_from_stopping),
 		cmocka_unit_test(the_console_gets_every_byte),
+		cmocka_unit_test(the_guest_receives_from_a_socket),
+		cmocka_unit_test(the_guest_receives_from_a_pipe),
+		cmocka_unit_test(
+			a_guest_that_does_not_read_does_not_keep_a_vm_from_ending),
 		cmocka_unit_test(two_vms_in_one_process_ring_each_other),
 		cmocka_unit_test(rings_that_user_space_sees_are_counted_by_peer),
 		cmocka_unit_test(rings_that_kvm_takes_are_not_seen),

@@ -41,7 +41,7 @@ BEGIN {
 	}
 	if (!runs_linux()) {
 		die "in the lab, but no hardware support for KVM\n" if $ENV{BELFRY_IN_LAB}++;
-		exec "$root/tests/lab/machine", $^X, $0, @ARGV or die "tests/lab/machine: $!\n";
+		exec "$root/tests/lab/machine", '--again', $^X, $0, @ARGV or die "tests/lab/machine: $!\n";
 	}
 }
 
@@ -58,7 +58,7 @@ our $fast = 'console=ttyS0 quiet nokaslr mitigations=off edd=off 8250.nr_uarts=1
 # Whether there is time for all of it (make check-lab), or for the quick part only.
 our $thorough = $ENV{BELFRY_THOROUGH};
 
-my $seconds = 150; # for a guest from start to end; takes 10
+my $seconds = 300; # for a guest from start to end; takes 10, emulated
 
 # An initrd with a script, the power button, and modules and files that are needed.
 my $count = 0;

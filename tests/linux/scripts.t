@@ -9,6 +9,10 @@ use Belfry;
 use Test::More;
 
 my ($status, $out, $err);
+my $lab = $ENV{BELFRY_LAB} // 'build/lab';
+if (!-e "$lab/generic/vmlinux" && !$ENV{BELFRY_EXPECT_ALL}) {
+	plan skip_all => "no kernels in $lab (make linux)";
+}
 
 # Write an executable to a folder that can precede the PATH.
 sub stub {
@@ -72,7 +76,6 @@ fails 'linux-vmlinux: an unknown compression', 1, qr/compressed in a way/,
 # --- tools/linux-initrd -------------------------------------------------------------------
 
 my $initrd = "$dir/initrd";
-my $lab = $ENV{BELFRY_LAB} // 'build/lab';
 my @kernel = ('-k', "$lab/root:" . Belfry::slurp("$lab/generic/version") =~ s/\n//r);
 
 sub contents {
@@ -196,6 +199,32 @@ fails 'machine: one that does not get to the command is started once more', 125,
 	qr/locked up before any .*; once more\n.*locked up before any .*; giving up\n$/s,
 	with('lockup', 'tests/lab/machine', 'true');
 is Belfry::slurp("$dir/starts"), "\n\n", 'machine: started twice';
+
+# A machine that starts the command, and crashes; the second one is well.
+stub('crash', 'qemu-system-x86_64', <<'EOT');
+port() {
+	echo "$args" | tr ' ' '\n' | sed -n "s,^file\,id=port$1\,path=,,p"
+}
+args=$*
+echo out >"$(port 0)"
+echo started >"$(port 2)"
+[ ! -e $TRIED ] || echo "ended 5" >"$(port 2)"
+touch $TRIED
+EOT
+$ENV{TRIED} = "$dir/tried";
+
+subtest 'machine: one that crashes, when its output has been seen' => sub {
+	($status, $out, $err) = command(with('crash', 'tests/lab/machine', 'true'));
+	is "$status $out", "125 out\n", 'status and output';
+	like $err, qr/the machine crashed; giving up$/, 'words';
+	unlink "$dir/tried";
+};
+
+subtest 'machine: one that crashes, before its output has been seen' => sub {
+	($status, $out, $err) = command(with('crash', 'tests/lab/machine', '--again', 'true'));
+	is "$status $out", "5 out\n", 'status and output, of the second';
+	like $err, qr/the machine crashed; once more$/, 'words';
+};
 
 subtest 'machine: SIGTERM ends it and its QEMU' => sub {
 	my $job = spawn('tests/lab/machine', 'sh', '-c', 'echo up; sleep 60');

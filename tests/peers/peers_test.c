@@ -24,6 +24,8 @@
 #include <cmocka.h>
 
 #include "base/own.h"
+#include "ivshmem/policy.h"
+#include "ivshmem/server.h"
 #include "ivshmem/wire.h"
 #include "tests/descriptors.h"
 #include "tests/peers/party.h"
@@ -633,6 +635,62 @@ static void the_kernels_limit_of_descriptors_under_way_is_survived(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* Run until @sock has been sent @n messages, or @word is in the log. Return: how many. */
+static int read_until(struct fixture *f, int sock, int n, const char *word)
+{
+	struct bf_wire_msg msg;
+	int got = 0;
+
+	for (int i = 0; i < 200 && got < n && !(word && strstr(f->log.text, word)); i++) {
+		bf_loop_run_once(f->loop, 20 * PARTY_MS);
+		for (; got < n && read_raw(sock, &msg); got++)
+			bf_close(&msg.fd);
+	}
+	return got;
+}
+
+/* Two read nothing, and have got all that the kernel lets this user have under way. */
+static int let_two_read_nothing(struct fixture *f)
+{
+	enum { VECTORS = 60, LIMIT = 256, ALL = 3 + 3 * VECTORS + 2 };
+	struct bf_limits limits = { .queue_max = 100000, .stall_ns = 300 * PARTY_MS };
+	static const char why[] =
+		"dropped: it has read nothing for 0.3 s, and descriptors "
+		"under way are limited for all\n";
+	int client[3], got;
+
+	if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
+		return 77;
+	limit_descriptors(LIMIT);
+	start_server(f, VECTORS, 1000);
+	bf_server_set_limits(f->server, &limits);
+	for (int i = 0; i < 3; i++)
+		client[i] = enter_raw(f, NULL);
+	got = read_until(f, client[2], ALL, "peer 1 dropped");
+	if (got == ALL || !strstr(f->log.text, "peer 0 dropped") ||
+	    !strstr(f->log.text, why))
+		return 1;
+	for (int i = 0; i < 2; i++)
+		close(client[i]); /* what they have not read counts until then */
+	if (got + read_until(f, client[2], ALL - got, NULL) != ALL)
+		return 2;
+	return strstr(f->log.text, "peer 2 dropped") ? 3 : 0;
+}
+
+static void who_reads_nothing_is_dropped_when_the_kernels_limit_is_reached(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(let_two_read_nothing(*state));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(status, 0);
+}
+
 static bool party_0_is_back(void *arg)
 {
 	struct party *p = arg;
@@ -860,6 +918,7 @@ int main(void)
 		TEST(too_many_vectors_are_refused),
 		TEST(a_client_without_descriptors_left_is_refused),
 		TEST(the_kernels_limit_of_descriptors_under_way_is_survived),
+		TEST(who_reads_nothing_is_dropped_when_the_kernels_limit_is_reached),
 		TEST(a_server_that_starts_again_is_joined_again),
 		TEST(peers_connect_to_a_path),
 		TEST(listening_where_a_file_exists_is_an_error),

@@ -242,7 +242,9 @@ static void peers_and_figures_are_told(void **state)
 	set(f, "vectors", "3");
 	start(f);
 	BF_CLOSE int a = connect_client(f);
+	assert_true(a >= 0);
 	BF_CLOSE int b = connect_client(f);
+	assert_true(b >= 0);
 	run(f);
 	assert_int_equal(belfry_server_peers(f->server, NULL, 0), 2);
 	assert_int_equal(belfry_server_peers(f->server, NULL, 1), -EINVAL);
@@ -289,6 +291,7 @@ static void a_client_can_be_dropped(void **state)
 
 	start(f);
 	BF_CLOSE int a = connect_client(f);
+	assert_true(a >= 0);
 	BF_CLOSE int b = connect_client(f);
 	run(f);
 	heard(b);
@@ -398,6 +401,7 @@ static void the_store_has_what_there_is_and_no_more(void **state)
 	assert_int_equal(f->n_held, 4);
 	BF_CLOSE int a = connect_client(f);
 	BF_CLOSE int b = connect_client(f);
+	assert_true(b >= 0);
 	run(f);
 	assert_int_equal(f->n_held, 6);
 	bf_close(&a);
@@ -436,6 +440,7 @@ static void a_handover_that_fails_leaves_all_as_it_was(void **state)
 	assert_int_equal(belfry_server_handover(f->server, hand, f, &f->err), -ENOMEM);
 	assert_string_equal(f->err.msg, "ring: handing over p0: Cannot allocate memory");
 	BF_CLOSE int b = connect_client(f);
+	assert_true(b >= 0);
 	run(f);
 	assert_string_equal(heard(a), "0 0 -1+ 0+ 1+");
 }
@@ -447,6 +452,7 @@ static void a_successor_without_state_begins_anew(void **state)
 
 	start(f);
 	BF_CLOSE int a = connect_client(f);
+	assert_true(a >= 0);
 	run(f);
 	belfry_server_handover(f->server, hand, f, &f->err);
 	drop(f, "memory");
@@ -456,6 +462,24 @@ static void a_successor_without_state_begins_anew(void **state)
 				       "memory is lost\n"));
 	use_store(f, 1);
 	assert_int_equal(f->n_held, 4); /* p0 is dropped */
+	belfry_server_destroy(bf_take_ptr(&f->server));
+	belfry_server_destroy(first);
+}
+
+static void the_most_vectors_are_handed_over(void **state)
+{
+	struct fixture *f = *state;
+	struct belfry_server *first;
+
+	set(f, "vectors", "2048");
+	start(f);
+	BF_CLOSE int a = connect_client(f);
+	run(f);
+	assert_int_equal(belfry_server_handover(f->server, hand, f, &f->err), 0);
+	first = f->server;
+	resume(f);
+	assert_int_equal(belfry_server_peers(f->server, NULL, 0), 1);
+	assert_true(a >= 0);
 	belfry_server_destroy(bf_take_ptr(&f->server));
 	belfry_server_destroy(first);
 }
@@ -549,6 +573,7 @@ int main(void)
 		TEST(a_client_that_the_store_does_not_take_is_refused),
 		TEST(a_handover_that_fails_leaves_all_as_it_was),
 		TEST(a_successor_without_state_begins_anew),
+		TEST(the_most_vectors_are_handed_over),
 		TEST(mistakes_of_the_caller_are_errors),
 		TEST(a_second_server_at_the_path_is_an_error),
 		TEST(a_socket_that_listens_can_be_given),

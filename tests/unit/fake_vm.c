@@ -95,6 +95,11 @@ void bf_vm_end(struct belfry_vm *vm, enum belfry_stop reason, unsigned int statu
 	va_end(ap);
 }
 
+void bf_vm_panicked(struct belfry_vm *vm)
+{
+	fake_of(vm)->panics++;
+}
+
 void bf_vm_link_event(struct belfry_vm *vm, const struct belfry_event *event)
 {
 	must(pthread_mutex_trylock(&vm->lock) == 0, "the embedder is told with the lock");

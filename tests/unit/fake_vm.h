@@ -58,7 +58,7 @@ struct fake_vm {
 	unsigned int interrupts;
 
 	bool lines[FAKE_LINES];
-	bool masked[FAKE_LINES]; /* by the guest */
+	bool masked[FAKE_LINES];         /* by the guest */
 	unsigned int raised[FAKE_LINES]; /* edges from low to high */
 
 	unsigned int maps_refused; /* so many calls of bf_vm_map() fail with ENOSPC */
@@ -71,6 +71,7 @@ struct fake_vm {
 
 	struct belfry_event event; /* the last that was told */
 	unsigned int events;
+	unsigned int panics;
 
 	enum belfry_stop end; /* 0: runs on */
 	unsigned int status;

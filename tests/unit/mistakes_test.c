@@ -68,7 +68,7 @@ static struct told validate(struct belfry_config *cfg)
 static void every_key_and_value_of_a_text_is_looked_at(void **state)
 {
 	struct told told = load(*state, "links:\n"
-					"  ring: { size: 3M, vektors: 2 }\n"
+					"  ring: { size: 3M, vector: 2 }\n"
 					"vms:\n"
 					"  a:\n"
 					"    kernel: k\n"
@@ -79,7 +79,7 @@ static void every_key_and_value_of_a_text_is_looked_at(void **state)
 					"nets: { x: { y: [ 1, { z: 2 } ] } }\n");
 
 	TOLD(&told, "t:2:17: links.ring.size 3M: not a power of two; 4M would do",
-	     "t:2:21: links.ring: unknown key 'vektors'; did you mean 'vectors'?",
+	     "t:2:21: links.ring: unknown key 'vector'; did you mean 'vectors'?",
 	     "t:6:11: vms.a.cpus 900: at most 64",
 	     "t:7:5: vms.a.cpus: given twice, first in line 6",
 	     "t:8:13: vms.a.memory: expected a size such as 4096, 64k or 16M, not a list",

@@ -154,6 +154,19 @@ static void the_debug_exit_carries_a_status(void **state)
 	assert_int_equal(f->fake->status, 0x2a);
 }
 
+static void a_guest_says_that_it_has_panicked(void **state)
+{
+	const struct fixture *f = *state;
+
+	assert_int_equal(in(f, 0x505, 1), 3); /* what it may say */
+	out(f, 0x505, 4, 1);                  /* a shutdown: not among them */
+	assert_int_equal(f->fake->panics, 0);
+	out(f, 0x505, 1, 1);
+	out(f, 0x505, 2, 1);
+	assert_int_equal(f->fake->panics, 2);
+	assert_int_equal(f->fake->end, 0);
+}
+
 static void the_power_button_is_an_edge_on_line_9(void **state)
 {
 	const struct fixture *f = *state;
@@ -206,6 +219,7 @@ int main(void)
 		platform_test(the_keyboard_controller_resets),
 		platform_test(sleep_state_5_is_power_off),
 		platform_test(the_debug_exit_carries_a_status),
+		platform_test(a_guest_says_that_it_has_panicked),
 		platform_test(the_power_button_is_an_edge_on_line_9),
 
 		platform_test(a_wide_access_to_the_serial_port_is_one_for_each_byte),

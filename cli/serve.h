@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* cli/serve.h - what the files of belfry serve share */
+#ifndef CLI_SERVE_H
+#define CLI_SERVE_H
+
+#include <stdbool.h>
+
+#include "cli/cli.h"
+#include "cli/handover.h"
+
+#define SERVE_VALUES_MAX 64
+
+/* An option that is a key of the server. */
+struct value {
+	const char *key;
+	const char *text;
+};
+
+struct serve {
+	struct cli_sources sources;
+	struct value values[SERVE_VALUES_MAX];
+	unsigned int n_values;
+	const char *wanted; /* the server's name, as --name has it; NULL: the only one */
+	const char *status; /* ask this server how it is, instead */
+	bool daemonize;
+
+	char program[4096];
+	char **argv; /* for an upgrade: the program's */
+	struct inherited inherited;
+	struct belfry_config *cfg;
+	const char *name;
+	struct belfry_server *server;
+	int signals; /* signalfd */
+	int parent;  /* who waits for us to be ready; -1: nobody */
+};
+
+/*
+ * Take in the command line. *@done: there is nothing to do but to end: help was printed.
+ * Return: CLI_OK; another status, said.
+ */
+int serve_parse(struct serve *sv, int argc, char **argv, bool *done);
+
+/* Print how the server at @path is, its socket or control socket. Return: a status. */
+int serve_print_status(const char *path);
+
+#endif

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* ivshmem/service_calls.c - belfry-server.h: the loop, clients, changes */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "base/own.h"
+#include "base/thread.h"
+#include "ivshmem/policy.h"
+#include "ivshmem/server.h"
+#include "ivshmem/service.h"
+
+/* --- the loop --- */
+
+/* Whoever polls is to come and process what another thread has started. */
+void bf_service_leave(struct belfry_server *s)
+{
+	bf_loop_wake(s->loop);
+	pthread_mutex_unlock(&s->lock);
+}
+
+int belfry_server_fd(const struct belfry_server *s)
+{
+	return s ? bf_loop_fd(s->loop) : -EINVAL;
+}
+
+static int process(struct belfry_server *s)
+{
+	int r;
+
+	pthread_mutex_lock(&s->lock);
+	r = bf_loop_process(s->loop);
+	pthread_mutex_unlock(&s->lock);
+	return r;
+}
+
+int belfry_server_process(struct belfry_server *s, struct belfry_error *err)
+{
+	int r;
+
+	if (!s)
+		return bf_err(err, EINVAL, "belfry_server_process: NULL argument");
+	if (s->has_thread)
+		return bf_err(err, EBUSY, "%s: a thread processes it", s->conf.name);
+	r = process(s);
+	return r < 0 ? bf_err_sys(err, -r, "%s: io_uring_enter", s->conf.name) : 0;
+}
+
+static void *thread_main(void *arg)
+{
+	struct belfry_server *s = arg;
+	struct pollfd fds[] = { { .fd = bf_loop_fd(s->loop), .events = POLLIN },
+				{ .fd = s->stop_fd, .events = POLLIN } };
+	int r = 0;
+
+	while (r == 0) {
+		r = process(s);
+		poll(fds, 2, -1);
+		if (fds[1].revents)
+			return NULL;
+	}
+	bf_log(&s->log, BELFRY_LOG_ERROR, "%s: %s", s->conf.name, strerrordesc_np(-r));
+	return NULL;
+}
+
+static int start(struct belfry_server *s, struct belfry_error *err)
+{
+	int r;
+
+	if (s->has_thread)
+		return bf_err(err, EBUSY, "%s: started before", s->conf.name);
+	if (s->stop_fd < 0)
+		s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->stop_fd < 0)
+		return bf_err_sys(err, errno, "%s: eventfd", s->conf.name);
+	r = bf_thread_create(&s->thread, NULL, thread_main, s);
+	if (r)
+		return bf_err_sys(err, r, "%s: thread", s->conf.name);
+	s->has_thread = true;
+	return 0;
+}
+
+void bf_service_end_thread(struct belfry_server *s)
+{
+	if (s->has_thread) {
+		eventfd_write(s->stop_fd, 1);
+		pthread_join(s->thread, NULL);
+	}
+	bf_close(&s->stop_fd);
+}
+
+int belfry_server_start(struct belfry_server *s, struct belfry_error *err)
+{
+	int r;
+
+	if (!s)
+		return bf_err(err, EINVAL, "belfry_server_start: NULL argument");
+	pthread_mutex_lock(&s->lock);
+	r = start(s, err);
+	bf_service_leave(s);
+	return r;
+}
+
+/* --- clients --- */
+
+int belfry_server_add(struct belfry_server *s, int sock, struct belfry_error *err)
+{
+	int r;
+
+	if (!s || sock < 0) {
+		bf_close(&sock);
+		return bf_err(err, EINVAL, "belfry_server_add: %s",
+			      s ? "a negative descriptor" : "NULL argument");
+	}
+	pthread_mutex_lock(&s->lock);
+	r = bf_server_add(s->core, sock, err);
+	bf_service_leave(s);
+	return r;
+}
+
+int belfry_server_drop(struct belfry_server *s, uint32_t id, const char *why,
+		       struct belfry_error *err)
+{
+	int r;
+
+	if (!s || !why)
+		return bf_err(err, EINVAL, "belfry_server_drop: NULL argument");
+	pthread_mutex_lock(&s->lock);
+	r = bf_server_drop(s->core, id, why);
+	bf_service_leave(s);
+	return r < 0 ? bf_err(err, -r, "%s: there is no peer %u", s->conf.name, id) : 0;
+}
+
+int belfry_server_memory(const struct belfry_server *s)
+{
+	return s ? s->memory : -EINVAL;
+}
+
+int belfry_server_peers(struct belfry_server *s, struct belfry_server_peer *peers,
+			unsigned int max)
+{
+	int n;
+
+	if (!s || (!peers && max > 0))
+		return -EINVAL;
+	pthread_mutex_lock(&s->lock);
+	n = bf_server_peers(s->core, peers, max);
+	pthread_mutex_unlock(&s->lock);
+	return n;
+}
+
+int belfry_server_stats(struct belfry_server *s, struct belfry_server_stats *stats)
+{
+	if (!s || !stats || stats->size < sizeof(*stats))
+		return -EINVAL;
+	pthread_mutex_lock(&s->lock);
+	bf_server_stats(s->core, stats);
+	pthread_mutex_unlock(&s->lock);
+	return 0;
+}
+
+int belfry_server_status(struct belfry_server *s, enum belfry_status_format format,
+			 char **out, struct belfry_error *err)
+{
+	char *text;
+
+	if (!s || !out)
+		return bf_err(err, EINVAL, "belfry_server_status: NULL argument");
+	if (format != BELFRY_STATUS_JSON && format != BELFRY_STATUS_PROMETHEUS)
+		return bf_err(err, EINVAL, "status format %d: expected 0 to %d",
+			      (int)format, BELFRY_STATUS_PROMETHEUS);
+	pthread_mutex_lock(&s->lock);
+	text = bf_service_text(s, format);
+	pthread_mutex_unlock(&s->lock);
+	if (!text)
+		return bf_err(err, ENOMEM, "status: out of memory");
+	*out = text;
+	return 0;
+}
+
+/* --- changes --- */
+
+/* May the value of @key change while the server runs? */
+static bool may_change(const struct bf_key *key)
+{
+	static const char *const names[] = { "allow_uids",  "allow_gids",
+					     "clients_max", "clients_per_uid",
+					     "queue",       "stall",
+					     "log_level" };
+
+	for (size_t i = 0; i < BF_ARRAY_LEN(names); i++)
+		if (strcmp(key->name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool differs(const struct bf_key *key, const void *a, const void *b)
+{
+	struct bf_size_text na, nb;
+	const char *ta = bf_schema_text(key, a, &na);
+	const char *tb = bf_schema_text(key, b, &nb);
+
+	return ta && tb ? strcmp(ta, tb) != 0 : ta != tb;
+}
+
+/* Make @own what @now says, as far as that is possible. */
+static int merge(struct belfry_server *s, struct bf_service_conf *own,
+		 const struct bf_service_conf *now, struct belfry_error *err)
+{
+	struct bf_size_text number;
+	const char *text;
+	int r = 0;
+
+	for (const struct bf_key *key = bf_server_keys; key->name && r == 0; key++) {
+		if (!differs(key, own, now))
+			continue;
+		if (!may_change(key)) {
+			bf_log(&s->log, BELFRY_LOG_WARNING,
+			       "%s: %s stays as it is until the server starts anew",
+			       s->conf.name, key->name);
+			continue;
+		}
+		text = bf_schema_text(key, now, &number);
+		if (text)
+			r = bf_schema_set(key, own, text, err);
+		else /* a text that is not given any more */
+			free(bf_take_ptr((char **)((char *)own + key->at)));
+	}
+	return r;
+}
+
+int bf_service_reload(struct belfry_server *s, const struct bf_service_conf *conf,
+		      struct belfry_error *err)
+{
+	struct bf_limits limits;
+	int r = bf_service_limits(&limits, conf, err);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&s->lock);
+	r = merge(s, &s->conf, conf, err);
+	if (r == 0) {
+		bf_server_set_limits(s->core, &limits);
+		bf_server_set_level(s->core, bf_service_level(s, conf));
+	}
+	bf_service_leave(s);
+	bf_limits_fini(&limits);
+	return r;
+}

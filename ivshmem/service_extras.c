@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* ivshmem/service_extras.c - a server's status, control socket and files */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/own.h"
+#include "ivshmem/memory.h"
+#include "ivshmem/server.h"
+#include "ivshmem/service.h"
+#include "ivshmem/status.h"
+
+#define OTHER_FDS 32 /* of the process, that are no clients' */
+
+unsigned int belfry_server_capacity(struct belfry_server *s)
+{
+	struct rlimit limit = { 0 };
+	uint64_t fit;
+
+	if (!s)
+		return 0;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur < OTHER_FDS)
+		return 0;
+	fit = (limit.rlim_cur - OTHER_FDS) / (1 + s->conf.vectors);
+	return fit < s->conf.clients_max ? fit : s->conf.clients_max;
+}
+
+static struct bf_status status_of(struct belfry_server *s)
+{
+	struct stat st = { 0 };
+
+	fstat(s->memory, &st);
+	return (struct bf_status){ .name = s->conf.name,
+				   .path = s->path ? s->path : "",
+				   .size = st.st_size,
+				   .capacity = belfry_server_capacity(s) };
+}
+
+char *bf_service_text(struct belfry_server *s, enum belfry_status_format format)
+{
+	struct bf_status status = status_of(s);
+
+	return format == BELFRY_STATUS_JSON ? bf_status_json(s->core, &status)
+					    : bf_status_prometheus(s->core, &status);
+}
+
+static char *tell_status(void *owner)
+{
+	return bf_service_text(owner, BELFRY_STATUS_JSON);
+}
+
+static int make_control(struct belfry_server *s, struct belfry_error *err)
+{
+	const struct bf_file *given = &s->conf.control;
+	BF_FREE char *path = given->path ? strdup(given->path) : NULL;
+
+	if (!path && s->path)
+		path = bf_service_beside(s->path, ".control");
+	if (!path)
+		return 0;
+	if (!given->path && strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
+		bf_log(&s->log, BELFRY_LOG_WARNING,
+		       "%s: no control socket, %s is too long for one", s->conf.name,
+		       path);
+		return 0;
+	}
+	return bf_control_start(&s->control, s->loop, path, tell_status, s, &s->log, err);
+}
+
+/* Write a file so that readers see the old one or the new one. */
+static int write_file(const char *path, const char *text, struct belfry_error *err)
+{
+	BF_FREE char *new = bf_service_beside(path, ".new");
+	FILE *out = new ? fopen(new, "we") : NULL;
+	bool failed;
+
+	if (!new)
+		return bf_err(err, ENOMEM, "%s: out of memory", path);
+	if (!out)
+		return bf_err_sys(err, errno, "%s", new);
+	failed = fputs(text, out) < 0;
+	failed |= fclose(out) != 0;
+	if (!failed && rename(new, path) == 0)
+		return 0;
+	bf_err_sys(err, errno, "%s", path);
+	unlink(new);
+	return -EIO;
+}
+
+static int write_metrics(struct belfry_server *s, struct belfry_error *err)
+{
+	BF_FREE char *text = bf_service_text(s, BELFRY_STATUS_PROMETHEUS);
+
+	return text ? write_file(s->conf.metrics.path, text, err)
+		    : bf_err(err, ENOMEM, "no memory for the metrics");
+}
+
+static void metrics_due(struct bf_op *op, int res)
+{
+	struct belfry_server *s = BF_CONTAINER_OF(op, struct belfry_server, metrics_op);
+	struct belfry_error err;
+
+	if (res == -ECANCELED)
+		return;
+	if (write_metrics(s, &err) < 0)
+		bf_log(&s->log, BELFRY_LOG_WARNING, "%s: metrics: %s", s->conf.name,
+		       err.msg);
+	bf_loop_timer(s->loop, op, s->conf.metrics_interval * BF_NS_PER_S);
+}
+
+static int make_files(struct belfry_server *s, struct belfry_error *err)
+{
+	char pid[16];
+	int r = 0;
+
+	snprintf(pid, sizeof(pid), "%d\n", getpid());
+	if (s->conf.pid_file.path)
+		r = write_file(s->conf.pid_file.path, pid, err);
+	if (r < 0 || !s->conf.metrics.path)
+		return r;
+	r = write_metrics(s, err);
+	s->metrics_op.done = metrics_due;
+	if (r == 0)
+		bf_loop_timer(s->loop, &s->metrics_op,
+			      s->conf.metrics_interval * BF_NS_PER_S);
+	return r;
+}
+
+int bf_service_make_extras(struct belfry_server *s, struct belfry_error *err)
+{
+	int r = make_control(s, err);
+
+	return r == 0 ? make_files(s, err) : r;
+}
+
+void bf_service_remove_extras(struct belfry_server *s)
+{
+	if (s->conf.metrics.path)
+		unlink(s->conf.metrics.path);
+	if (s->conf.pid_file.path)
+		unlink(s->conf.pid_file.path);
+	if (s->made_shm)
+		bf_memory_unlink_shm(&s->conf.shm);
+}
