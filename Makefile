@@ -194,7 +194,8 @@ lint: $(LIB_A) $(LIB_SO) $(PROGRAM)
 	$(Q)tests/checks/symbols $(LIB_A) $(LIB_SO)
 	$(Q)tests/checks/format
 	$(Q)tests/checks/man_keys $(PROGRAM)
-	$(Q)shellcheck $(shell git grep -lE '^#!/bin/(ba)?sh' -- tools .ci tests bench)
+	$(Q)shellcheck $(shell git ls-files tools .ci tests bench configs guest | \
+		xargs awk '/^#!\/bin\/(ba)?sh/ { print FILENAME } { nextfile }')
 
 .PHONY: deps check demo
 deps:

@@ -17,6 +17,7 @@
  *                   times
  * --patient         who is disconnected before the first message connects again: a server
  *                   that is killed loses those it has not let in yet
+ * --among-others    there may be clients that are not ours
  *
  * Prints a line for each part, with the server's CPU time, which SO_PEERCRED leads to.
  * Exit status 1: something is wrong, and is said.
@@ -72,6 +73,7 @@ struct load {
 	pid_t pid;
 	uint64_t messages;
 	bool patient;
+	bool among_others;
 	unsigned int again; /* clients that had to connect again */
 };
 
@@ -158,9 +160,16 @@ static uint64_t ring_value(const struct load *l, int id, unsigned int vector)
 	return (uint64_t)id * l->vectors + vector + 1;
 }
 
+/* Does @c know all clients of ours that are there, and as a rule nobody else? */
 static bool is_ready(const struct load *l, const struct client *c)
 {
-	return c->sock >= 0 && c->complete == l->live;
+	if (!l->among_others)
+		return c->complete == l->live;
+	for (unsigned int i = 0; i < l->n; i++)
+		if (l->clients[i].sock >= 0 &&
+		    (l->clients[i].id < 0 || c->known[l->clients[i].id] != l->vectors))
+			return false;
+	return true;
 }
 
 static void greeting(struct load *l, struct client *c, int64_t value, int fd)
@@ -339,7 +348,7 @@ static unsigned int count_ready(const struct load *l)
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < l->n; i++)
-		n += is_ready(l, &l->clients[i]);
+		n += l->clients[i].sock >= 0 && is_ready(l, &l->clients[i]);
 	return n;
 }
 
@@ -484,6 +493,7 @@ int main(int argc, char **argv)
 		{ "churn", required_argument, NULL, 'r' },
 		{ "signal-every", required_argument, NULL, 's' },
 		{ "patient", no_argument, NULL, 'p' },
+		{ "among-others", no_argument, NULL, 'o' },
 		{ 0 },
 	};
 	unsigned int clients = 2, times = 0, signal_every = 0;
@@ -504,12 +514,15 @@ int main(int argc, char **argv)
 			signal_every = number("signal-every", optarg, IDS);
 		else if (opt == 'p')
 			l.patient = true;
+		else if (opt == 'o')
+			l.among_others = true;
 		else
 			break;
 	}
 	if (opt != -1 || optind != argc - 1)
 		errx(2, "usage: clients [--clients=N] [--vectors=V] [--leave] "
-			"[--churn=N] [--signal-every=N] [--patient] SOCKET");
+			"[--churn=N] [--signal-every=N] [--patient] [--among-others] "
+			"SOCKET");
 	raise_descriptor_limit((uint64_t)(clients + 1) * (1 + l.vectors) + 32);
 	open_load(&l, argv[optind], clients + times);
 	join_all(&l, clients);

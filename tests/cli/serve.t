@@ -214,7 +214,7 @@ subtest 'clients that connect and close at once do no harm' => sub {
 
 subtest 'whoever speaks, half-closes or dies leaves, and nobody misses a thing' => sub {
 	my $server = serve('-S', $path, '-n', '4');
-	my $load = spawn("$build/clients", qw(--clients=20 --vectors=4 --churn=200), $path);
+	my $load = spawn("$build/clients", qw(--clients=20 --vectors=4 --churn=200 --among-others), $path);
 	for my $wrong (
 		sub { syswrite $_[0], 'garbage' },
 		sub { shutdown $_[0], 1 },

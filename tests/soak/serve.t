@@ -58,7 +58,7 @@ subtest '10,000 join and 10,000 leave, and nothing is left over' => sub {
 
 subtest 'connecting and closing 10,000 times, while others churn' => sub {
 	my $server = serve('-S', $path, qw(--log-level error));
-	my $job = spawn("$build/clients", qw(--clients=20 --churn=2000), $path);
+	my $job = spawn("$build/clients", qw(--clients=20 --churn=2000 --among-others), $path);
 	close connect_raw() for 1 .. 10_000;
 	($status, $out, $err) = finish($job, 200);
 	is $status, 0, 'nothing is lost' or diag $err;
@@ -70,7 +70,7 @@ subtest 'connecting and closing 10,000 times, while others churn' => sub {
 
 subtest 'clients that do wrong for a while, while others churn' => sub {
 	my $server = serve('-S', $path, qw(-n 4 --stall 2 --log-level error));
-	my $job = spawn("$build/clients", qw(--clients=50 --vectors=4 --churn=2000), $path);
+	my $job = spawn("$build/clients", qw(--clients=30 --vectors=4 --churn=2000 --among-others), $path);
 	my @silent;
 	while (!Serve::ended($job->{pid})) {
 		my $sock = connect_raw() or last;
