@@ -110,6 +110,9 @@ static void put_moments(struct bench_text *t, const struct bench_series *s, uint
 	bench_put(t, "#[Buckets = %12zu, SubBuckets     = %12d]\n", s->n_buckets, 1000);
 }
 
+/* Beyond it, a step is too small to change a double; then comes 100. */
+#define LAST_PERCENTILE (100 - 1e-10)
+
 /* The next percentile to show: half-way steps become smaller towards 100. */
 static double next_percentile(double percentile)
 {
@@ -131,7 +134,8 @@ static char *format_hgrm(const struct bench_series *s)
 		  "1/(1-Percentile)");
 	for (size_t i = 0; i < s->n_buckets; i++) {
 		seen += s->histogram[i].count;
-		while (seen < all && 100.0 * seen / all >= percentile) {
+		while (percentile < LAST_PERCENTILE && seen < all &&
+		       100.0 * seen / all >= percentile) {
 			put_line(&t, s->histogram[i].ns, percentile / 100, seen);
 			percentile = next_percentile(percentile);
 		}

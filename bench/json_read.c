@@ -20,6 +20,7 @@
 #define BUCKETS_MAX 100000
 #define FIGURE_MAX  1e18
 #define COUNT_MAX   1000000
+#define BUCKET_MAX  1000000000000 /* samples: 10^5 of these still fit into 64 bits */
 
 /* Where in the file we are, and the first mistake. */
 struct reader {
@@ -198,7 +199,9 @@ static void read_histogram(struct reader *rd, json_t *object, struct bench_serie
 
 		ns = json_number_value(json_array_get(value, 0));
 		if (rd->code || json_array_size(value) != 2 || !json_is_integer(count) ||
-		    json_integer_value(count) < 1 || !(ns > last && ns <= FIGURE_MAX)) {
+		    json_integer_value(count) < 1 ||
+		    json_integer_value(count) > BUCKET_MAX ||
+		    !(ns > last && ns <= FIGURE_MAX)) {
 			wrong(rd, "histogram: entry %zu is not [ns, count], by rising ns",
 			      i);
 			return;

@@ -81,7 +81,7 @@ static int child_main(struct run *run, const char *name, pid_t parent)
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		return CLI_SIGNAL + SIGTERM;
-	cli_signals_close(&run->signals);
+	cli_signals_undo(&run->signals);
 	belfry_links_destroy(run->links);
 	run->links = NULL;
 	if (run->terminal.used)

@@ -42,7 +42,10 @@ struct cli_signals {
 
 /* Return: CLI_OK; CLI_FAILURE, said. */
 int cli_signals_open(struct cli_signals *s, enum cli_role role);
-void cli_signals_close(struct cli_signals *s); /* they do again what they did before */
+
+/* They stay blocked: one that comes late must not end a process that has its status. */
+void cli_signals_close(struct cli_signals *s);
+void cli_signals_undo(struct cli_signals *s); /* they do again what they did before */
 
 /* The next signal that has come; 0 when there is none. */
 int cli_signals_next(struct cli_signals *s);

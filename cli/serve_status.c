@@ -32,7 +32,7 @@ int serve_print_status(const char *path)
 	const size_t len = strlen(path), tail = strlen(".control");
 	bool is_control = len > tail && strcmp(path + len - tail, ".control") == 0;
 	char control[256], part[4097];
-	int sock, status = CLI_OK;
+	int sock, status = CLI_NO_SERVER; /* one that says nothing is none */
 	ssize_t n;
 
 	snprintf(control, sizeof(control), "%s%s", path, is_control ? "" : ".control");
@@ -41,10 +41,14 @@ int serve_print_status(const char *path)
 		cli_say("%s: %s", control, strerror(errno));
 		return CLI_NO_SERVER;
 	}
-	while (status == CLI_OK && (n = read(sock, part, sizeof(part) - 1)) > 0) {
+	while ((n = read(sock, part, sizeof(part) - 1)) > 0) {
 		part[n] = '\0';
 		status = cli_print(part);
+		if (status != CLI_OK)
+			break;
 	}
+	if (status == CLI_NO_SERVER)
+		cli_say("%s: the server says nothing", control);
 	close(sock);
 	return status;
 }

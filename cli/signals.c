@@ -71,10 +71,14 @@ int cli_signals_open(struct cli_signals *s, enum cli_role role)
 
 void cli_signals_close(struct cli_signals *s)
 {
-	if (s->fd < 0)
-		return;
-	close(s->fd);
+	if (s->fd >= 0)
+		close(s->fd);
 	s->fd = -1;
+}
+
+void cli_signals_undo(struct cli_signals *s)
+{
+	cli_signals_close(s);
 	sigprocmask(SIG_SETMASK, &s->before, NULL);
 }
 

@@ -23,9 +23,10 @@
  * are called with that lock held, by the thread that makes the call, and must not call
  * back.
  *
- * Descriptors. A client takes one and one for each vector. Their number is bounded by the
- * process's RLIMIT_NOFILE, which the library leaves as it is; belfry_server_capacity()
- * says how many clients fit. A client that does not fit is refused and the log told.
+ * Descriptors. A client takes one and one for each vector, and one more while it is
+ *handed over. Their number is bounded by the process's RLIMIT_NOFILE, which the library
+ *leaves as it is; belfry_server_capacity() says how many clients fit. A client that does
+ *not fit is refused and the log told.
  *
  * Since version 0.1.
  */
@@ -195,8 +196,8 @@ BELFRY_API int belfry_server_status(struct belfry_server *server,
 /**
  * belfry_server_capacity - how many clients fit, those included that are there
  *
- * As many as RLIMIT_NOFILE has descriptors for (which the process may need for other
- * things) and as `clients_max` allows.
+ * As many as RLIMIT_NOFILE has descriptors for, of which some are left for other things,
+ * and as `clients_max` allows. Those who connect when so many are there are refused.
  */
 BELFRY_API unsigned int belfry_server_capacity(struct belfry_server *server);
 

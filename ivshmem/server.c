@@ -42,10 +42,13 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
 #include "ivshmem/server_parts.h"
+
+#define OTHER_FDS 32 /* of the process, that are no clients' */
 
 /* --- coming --- */
 
@@ -157,14 +160,30 @@ static unsigned int clients_of_uid(struct bf_server *s, uid_t uid)
 	return n;
 }
 
+unsigned int bf_server_fit(unsigned int vectors)
+{
+	struct rlimit limit = { 0 };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur < OTHER_FDS)
+		return 0;
+	return (limit.rlim_cur - OTHER_FDS) / (2 + vectors);
+}
+
 /* Return: 0; a negative errno, the message why it is refused. */
 static int admit(struct bf_server *s, int sock, const struct bf_creds *creds,
 		 struct belfry_error *err)
 {
 	const struct bf_limits *l = &s->limits;
 	unsigned int same = l->clients_of_uid ? clients_of_uid(s, creds->uid) : 0;
+	unsigned int count = bf_roster_count(s->roster);
 
-	return bf_policy_check(l, sock, creds, bf_roster_count(s->roster), same, err);
+	if (count >= bf_server_fit(s->vectors))
+		return bf_err(err, EMFILE,
+			      "there are %u clients, as many as RLIMIT_NOFILE has "
+			      "descriptors for",
+			      count);
+	return bf_policy_check(l, sock, creds, count, same, err);
 }
 
 static void accepted(struct bf_listener *listener, int sock)

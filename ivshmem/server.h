@@ -27,6 +27,13 @@ void bf_server_go_on(struct bf_server *s);
 void bf_server_set_limits(struct bf_server *s, struct bf_limits *limits);
 void bf_server_set_level(struct bf_server *s, enum belfry_log_level level);
 
+/*
+ * How many clients with @vectors each RLIMIT_NOFILE has descriptors for. It counts one
+ * more for each than it holds, since handing over takes as many, and leaves some for the
+ * rest of the process.
+ */
+unsigned int bf_server_fit(unsigned int vectors);
+
 /* Drop a client, the reason in the log. Return: 0; -ENOENT. */
 int bf_server_drop(struct bf_server *s, unsigned int id, const char *why);
 

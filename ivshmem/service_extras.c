@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -16,20 +15,11 @@
 #include "ivshmem/service.h"
 #include "ivshmem/status.h"
 
-#define OTHER_FDS 32 /* of the process, that are no clients' */
-
 unsigned int belfry_server_capacity(struct belfry_server *s)
 {
-	struct rlimit limit = { 0 };
-	uint64_t fit;
+	uint64_t fit = s ? bf_server_fit(s->conf.vectors) : 0;
 
-	if (!s)
-		return 0;
-	getrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur < OTHER_FDS)
-		return 0;
-	fit = (limit.rlim_cur - OTHER_FDS) / (1 + s->conf.vectors);
-	return fit < s->conf.clients_max ? fit : s->conf.clients_max;
+	return s && fit > s->conf.clients_max ? s->conf.clients_max : fit;
 }
 
 static struct bf_status status_of(struct belfry_server *s)

@@ -30,7 +30,7 @@ sub wait_socket {
 # Start a server; it listens when this returns.
 sub serve {
 	my $job = spawn($belfry, 'serve', @_);
-	wait_socket();
+	wait_for_error($job, qr/ clients are there; /) or Test::More::BAIL_OUT('no server starts');
 	return $job;
 }
 

@@ -20,8 +20,8 @@ sed -n 's/^MemTotal: *\([0-9]*\) kB$/memory \1/p' /proc/meminfo
 sed 's/^/irq /' /proc/interrupts
 sed 's/^/iomem /' /proc/iomem
 dmesg -r | sed -n 's/^<[0-4]>\[[^]]*\] /warning /p'
-dmesg | grep -iE 'firmware bug|bios (bug|error)|acpi.*(error|warning|exception)|mmconfig|16550' |
-	sed 's/^\[[^]]*\] /dmesg /'
+dmesg | sed 's/^\[[^]]*\] /dmesg /' |
+	grep -iE 'firmware bug|bios (bug|error)|acpi.*(error|warning|exception)|mmconfig|16550'
 RC
 
 # No arguments that make things easier, but for one: the lab's emulated CPU does not say

@@ -271,14 +271,14 @@ static void peers_and_figures_are_told(void **state)
 static void capacity_follows_the_limit_of_descriptors(void **state)
 {
 	struct fixture *f = *state;
-	struct rlimit limit, small = { .rlim_cur = 132 };
+	struct rlimit limit, small = { .rlim_cur = 133 };
 
 	set(f, "vectors", "4");
 	start(f);
 	getrlimit(RLIMIT_NOFILE, &limit);
 	small.rlim_max = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &small);
-	assert_int_equal(belfry_server_capacity(f->server), 20);
+	assert_int_equal(belfry_server_capacity(f->server), 16);
 	setrlimit(RLIMIT_NOFILE, &limit);
 	set(f, "clients_max", "3");
 	assert_int_equal(belfry_server_reload(f->server, f->cfg, "ring", &f->err), 0);

@@ -107,6 +107,20 @@ static void percentiles_are_written_as_hdrhistogram_does(void **state)
 	bench_result_destroy(r);
 }
 
+/* So close to all of them that the share is 100 % but for rounding */
+static void one_in_a_trillion_does_not_take_for_ever(void **state)
+{
+	static const double ns[] = { 1000, 2000 };
+	struct bench_result *r = new_result();
+
+	add_series(r, "poll", "belfry", BENCH_NS, ns, 2)->histogram[0].count =
+		UINT64_MAX / 4;
+	assert_works(bench_write_hgrm(r, in_folder("z.hgrm"), &err));
+	assert_non_null(
+		strstr(read_file(in_folder("z.hgrm")), "\n       2.000 1.000000"));
+	bench_result_destroy(r);
+}
+
 static void several_series_get_a_file_each(void **state)
 {
 	static const double ns[] = { 1000 };
@@ -181,6 +195,7 @@ int main(void)
 		cmocka_unit_test(a_full_disk_is_told),
 		cmocka_unit_test(a_folder_that_is_not_there_is_told),
 		cmocka_unit_test(percentiles_are_written_as_hdrhistogram_does),
+		cmocka_unit_test(one_in_a_trillion_does_not_take_for_ever),
 		cmocka_unit_test(several_series_get_a_file_each),
 		cmocka_unit_test(reports_are_escaped),
 		cmocka_unit_test(the_page_is_whole_and_its_data_cannot_end_a_script),

@@ -156,6 +156,8 @@ static void mistakes_are_named(void **state)
 		      ": series 0: scenario: at most 31 bytes");
 	assert_spoilt("[0.125,1]", "[0.125,0]",
 		      ": series 0: histogram: entry 0 is not [ns, count], by rising ns");
+	assert_spoilt("[0.125,1]", "[0.125,1000000000001]",
+		      ": series 0: histogram: entry 0 is not [ns, count], by rising ns");
 	assert_spoilt("[0.125,1],", "[1e6,1],",
 		      ": series 0: histogram: entry 1 is not [ns, count], by rising ns");
 	assert_spoilt("\"contestants\":[{", "\"contestants\":[0,{", ": name is missing");
