@@ -57,16 +57,26 @@ static int join(struct belfry_server *server)
 	return pair[1];
 }
 
+static struct belfry_config *configure(char **args)
+{
+	struct belfry_config *cfg;
+	struct belfry_error err;
+
+	must(belfry_config_create(&cfg, &err), &err);
+	must(belfry_config_load_string(cfg, "host_peer", config, &err), &err);
+	must(belfry_config_set(cfg, "vms.guest.kernel", args[1], &err), &err);
+	if (args[2])
+		must(belfry_config_set(cfg, "vms.guest.cmdline", args[2], &err), &err);
+	return cfg;
+}
+
 static struct belfry_vm *start_guest(struct belfry_config *cfg,
-				     struct belfry_server *server, char **args)
+				     struct belfry_server *server)
 {
 	struct belfry_error err;
 	struct belfry_vm *vm;
 	int sock = join(server);
 
-	must(belfry_config_set(cfg, "vms.guest.kernel", args[1], &err), &err);
-	if (args[2])
-		must(belfry_config_set(cfg, "vms.guest.cmdline", args[2], &err), &err);
 	must(belfry_config_set_fd(cfg, "vms.guest.devices.0.ivshmem.socket", sock, &err),
 	     &err);
 	close(sock);
@@ -103,8 +113,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: host_peer KERNEL [COMMAND-LINE]\n");
 		return 2;
 	}
-	must(belfry_config_create(&cfg, &err), &err);
-	must(belfry_config_load_string(cfg, "host_peer", config, &err), &err);
+	cfg = configure(argv);
 	must(belfry_server_create(cfg, "ring", &server, &err), &err);
 	must(belfry_server_start(server, &err), &err);
 
@@ -113,7 +122,7 @@ int main(int argc, char **argv)
 	words = map;
 	words[WHO_RINGS] = belfry_peer_id(peer);
 
-	vm = start_guest(cfg, server, argv);
+	vm = start_guest(cfg, server);
 	for (int ms = 0; ms < LISTEN_MS && words[LISTENER] == 0; ms++)
 		belfry_peer_wait(peer, BELFRY_ALL, 1000000, NULL, NULL);
 	talk(peer, words);

@@ -17,6 +17,7 @@ static void must(int result, const struct belfry_error *err)
 static void on_console(void *user, struct belfry_vm *vm, const void *data, size_t len)
 {
 	fwrite(data, 1, len, stdout);
+	fflush(stdout);
 }
 
 /* Called within belfry_vm_process(). */

@@ -68,6 +68,23 @@ static void set_fd(struct belfry_config *cfg, const char *vm, const char *key, i
 	must(belfry_config_set_fd(cfg, path, fd, &err), &err);
 }
 
+/* @args: the kernel, and two command lines */
+static struct belfry_config *configure(char **args, int memory)
+{
+	struct belfry_config *cfg;
+	struct belfry_error err;
+
+	must(belfry_config_create(&cfg, &err), &err);
+	must(belfry_config_load_string(cfg, "pair", pair, &err), &err);
+	for (int i = 0; i < 2; i++) {
+		set(cfg, names[i], "kernel", args[0]);
+		set(cfg, names[i], "cmdline", args[1 + i]);
+		set_fd(cfg, names[i], "console", STDOUT_FILENO);
+		set_fd(cfg, names[i], "devices.0.ivshmem.file", memory);
+	}
+	return cfg;
+}
+
 /* Doorbell of @id: a VM rings that of the other, and hears its own. */
 static void add_doorbells(struct belfry_vm *vm, const int *bells)
 {
@@ -95,13 +112,8 @@ int main(int argc, char **argv)
 		bells[i] =
 			open_or_exit(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd");
 
-	must(belfry_config_create(&cfg, &err), &err);
-	must(belfry_config_load_string(cfg, "pair", pair, &err), &err);
+	cfg = configure(argv + 1, memory);
 	for (int i = 0; i < 2; i++) {
-		set(cfg, names[i], "kernel", argv[1]);
-		set(cfg, names[i], "cmdline", argv[2 + i]);
-		set_fd(cfg, names[i], "console", STDOUT_FILENO);
-		set_fd(cfg, names[i], "devices.0.ivshmem.file", memory);
 		must(belfry_vm_create(cfg, names[i], &vms[i], &err), &err);
 		add_doorbells(vms[i], bells);
 	}

@@ -24,9 +24,9 @@
  * back.
  *
  * Descriptors. A client takes one and one for each vector, and one more while it is
- *handed over. Their number is bounded by the process's RLIMIT_NOFILE, which the library
- *leaves as it is; belfry_server_capacity() says how many clients fit. A client that does
- *not fit is refused and the log told.
+ * handed over. Their number is bounded by the process's RLIMIT_NOFILE, which the library
+ * leaves as it is; belfry_server_capacity() says how many clients fit. A client that does
+ * not fit is refused and the log told.
  *
  * Since version 0.1.
  */
