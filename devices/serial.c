@@ -201,10 +201,16 @@ static void write_ier(struct bf_serial *port, uint8_t val)
 	ask_for_more(port);
 }
 
-/* The other bits count only beside the one that switches the FIFO on (8.4.7). */
+/*
+ * The other bits count only beside the one that switches the FIFO on (8.4.7). Switching
+ * it on would lose the byte in the single register; Linux does so with the receiver's
+ * interrupt on already, so here the byte stays.
+ */
 static void write_fcr(struct bf_serial *port, uint8_t val)
 {
-	if ((val ^ port->fcr) & UART_FCR_ENABLE_FIFO || val & UART_FCR_CLEAR_RCVR)
+	const bool off = port->fcr && !(val & UART_FCR_ENABLE_FIFO);
+
+	if (off || val & UART_FCR_CLEAR_RCVR)
 		port->rx_len = 0;
 	port->fcr = val & UART_FCR_ENABLE_FIFO ? val : 0;
 	ask_for_more(port);

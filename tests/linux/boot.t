@@ -58,7 +58,8 @@ subtest 'vmlinux by PVH: the machine, and off by the power button' => sub {
 		cpus => 2,
 		memory => '256M',
 		devices => ['ivshmem: { shm: belfry-boot-test, size: 4M }'],
-		rc => "$report\ncat /sys/bus/pci/devices/0000:00:01.0/resource\necho ready\nsleep 100",
+		console_input => config('typed', "typed before anybody listens\n"),
+		rc => "read -r line\necho \"heard \$line\"\n$report\ncat /sys/bus/pci/devices/0000:00:01.0/resource\necho ready\nsleep 100",
 	} });
 	ok wait_for($guest, qr/^ready/m, 60), 'comes up';
 	($status, $out, $err) = stop($guest);
@@ -72,6 +73,7 @@ subtest 'vmlinux by PVH: the machine, and off by the power button' => sub {
 	like $out, qr/^dmesg .*ttyS0 at I\/O 0x3f8 .* is a 16550A$/m, 'knows its serial port';
 	like $out, qr/^dmesg PCI: MMCONFIG at \[mem 0xe8000000-0xe80fffff\] reserved/m,
 		'uses PCI configuration space in memory';
+	is_deeply [said('heard')], ['typed before anybody listens'], 'loses no input';
 	like $out, qr/^iomem 000e0000-000effff : ACPI Tables$/m, 'keeps the ACPI tables';
 	like $out, qr/^0x0*c0000000 0x0*c00000ff /m, 'leaves BAR0 where belfry has put it';
 	like $out, qr/^0x0*100000000 0x0*1003fffff /m, 'and BAR2, in the 64-bit window';

@@ -363,14 +363,24 @@ static void the_fifo_can_be_emptied(void **state)
 	assert_int_equal(get(f, UART_IIR), 0xc0 | UART_IIR_NO_INT);
 }
 
-static void switching_the_fifo_empties_it(void **state)
+static void the_byte_that_is_there_goes_into_the_fifo(void **state)
 {
 	struct fixture *f = *state;
 
 	put(f, UART_MCR, UART_MCR_LOOP);
 	put(f, UART_TX, 'a');
 	put(f, UART_FCR, UART_FCR_ENABLE_FIFO);
-	assert_false(get(f, UART_LSR) & UART_LSR_DR);
+	put(f, UART_TX, 'b');
+	assert_int_equal(get(f, UART_RX), 'a');
+	assert_int_equal(get(f, UART_RX), 'b');
+}
+
+static void switching_the_fifo_off_empties_it(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, UART_MCR, UART_MCR_LOOP);
+	put(f, UART_FCR, UART_FCR_ENABLE_FIFO);
 	put(f, UART_TX, 'b');
 	put(f, UART_FCR, 0);
 	assert_false(get(f, UART_LSR) & UART_LSR_DR);
@@ -554,7 +564,8 @@ int main(void)
 		serial_test(an_overrun_shows_once_and_comes_before_the_byte),
 		serial_test(in_loop_back_a_busy_console_does_not_matter),
 		serial_test(the_fifo_can_be_emptied),
-		serial_test(switching_the_fifo_empties_it),
+		serial_test(the_byte_that_is_there_goes_into_the_fifo),
+		serial_test(switching_the_fifo_off_empties_it),
 
 		serial_test(input_is_received_and_interrupts),
 		serial_test(the_trigger_level_tells_bytes_from_a_pause),
