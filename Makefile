@@ -7,14 +7,18 @@
 #   make check-lab        all tests with Linux guests; `test` has the quick part
 #   make linux            a Debian kernel and what configs/linux*.yaml need with it
 #   make lint             layers, headers, symbols, formatting, shell scripts
+#   make abi              is the library's interface the one of the last release? (abidiff)
 #   make soak             the server under load, killed and upgraded, for minutes
 #   make bench            speed and memory as ratios against the floor and others
 #   make parity           the guest tests on QEMU and belfry, check by check
 #   make fuzz             libFuzzer targets, FUZZ_SECONDS each (default 60)
+#   make deb              Debian packages, into O/deb; check-packages tries them, too
 #   make man              the manual pages (needs scdoc)
 #   make tidy             clang-tidy over the C sources
 #   make stats            the longest functions and files
+#   make examples         what embeds the library, against the one just built
 #   make install          DESTDIR= prefix=/usr/local bindir= libdir= includedir= mandir= unitdir=
+#   make uninstall        with the same
 #
 #   SANITIZE=1            address and undefined-behaviour sanitizers, own build folder
 #   SANITIZE=thread       thread sanitizer, own build folder
@@ -145,14 +149,15 @@ $(foreach t,$(tests-y),$(eval $(call unit_test,$(t))))
 
 # Test programs speak TAP; guest and command-line tests are scripts that do, too.
 # EXPECT_ALL=1 makes a skipped test a failure.
-SCRIPTS := $(sort $(wildcard tests/guest/*.t tests/cli/*.t tests/interop/*.t))
+SCRIPTS := $(sort $(wildcard tests/guest/*.t tests/cli/*.t tests/interop/*.t) \
+	$(if $(VARIANT-y),,$(wildcard tests/install/*.t)))
 LINUX_TESTS := $(if $(VARIANT-y)$(if $(IS_x86_64),,other),,$(sort $(wildcard tests/linux/*.t)))
 TEST_ENV = BELFRY_BUILD=$(O) BELFRY_EXPECT_ALL=$(EXPECT_ALL) CC="$(CC)" \
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	TSAN_OPTIONS=halt_on_error=1:suppressions=tests/tsan.supp
 
 .PHONY: test
-test: all unit-tests $(if $(LINUX_TESTS),try-linux)
+test: all unit-tests examples $(if $(LINUX_TESTS),try-linux)
 	$(Q)$(TEST_ENV) $(PROVE) --merge --timer $(addprefix $(O)/tests/,$(addsuffix .t,$(tests-y))) \
 		$(SCRIPTS) $(LINUX_TESTS)
 
@@ -194,8 +199,26 @@ lint: $(LIB_A) $(LIB_SO) $(PROGRAM)
 	$(Q)tests/checks/symbols $(LIB_A) $(LIB_SO)
 	$(Q)tests/checks/format
 	$(Q)tests/checks/man_keys $(PROGRAM)
+	$(Q)tests/checks/man_calls $(LIB_SO)
+	$(Q)tests/checks/abi $(LIB_SO) >$(O)/abi.log || { cat $(O)/abi.log; false; }
 	$(Q)shellcheck $(shell git ls-files tools .ci tests bench configs guest | \
 		xargs awk '/^#!\/bin\/(ba)?sh/ { print FILENAME } { nextfile }')
+
+# Do programs built against the last release still run?
+.PHONY: abi abi-baseline
+abi: $(LIB_SO)
+	$(Q)tests/checks/abi $<
+abi-baseline: $(LIB_SO)
+	$(Q)tests/checks/abi --baseline $< > tests/abi/libbelfry.abi
+
+# Debian packages, from a copy of the tree.
+.PHONY: deb check-packages
+deb:
+	$(Q)tools/deps packages
+	$(Q)tools/deb $(O)/deb
+check-packages: $(PROGRAM) guests
+	$(Q)tools/deps packages
+	$(Q)$(TEST_ENV) $(PROVE) --merge --timer tests/packages/*.t
 
 .PHONY: deps check demo
 deps:
@@ -231,6 +254,7 @@ bench: all
 	$(Q)$(O)/belfry bench
 	$(Q)bench/clients_ratio $(O)
 	$(Q)bench/memory $(O)
+	$(Q)bench/library $(O)
 
 # Every check of the guest tests on QEMU and on belfry, side by side.
 .PHONY: parity
@@ -245,15 +269,15 @@ tidy:
 stats:
 	$(Q)tools/stats
 
-MAN_PAGES := $(patsubst man/%.scd,$(O)/man/%,$(wildcard man/*.scd))
-.PHONY: man
-man: $(MAN_PAGES)
-$(O)/man/%: man/%.scd
-	$(call say,MAN,$@)
-	@mkdir -p $(@D)
-	$(Q)scdoc < $< > $@
+# What is installed where; `uninstall` removes just that.
+UNITS := belfry-serve@.service belfry-serve@.socket
+installed = $(bindir)/belfry $(libdir)/libbelfry.a $(libdir)/libbelfry.so \
+	$(libdir)/libbelfry.so.$(SOVERSION) $(libdir)/libbelfry.so.$(VERSION) \
+	$(libdir)/pkgconfig/belfry.pc $(addprefix $(includedir)/,$(notdir $(wildcard include/*.h))) \
+	$(addprefix $(unitdir)/,$(UNITS)) $(foreach p,$(MAN_PAGES),$(call man_place,$(p)))
+man_place = $(mandir)/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
 
-.PHONY: install
+.PHONY: install uninstall
 install: $(LIB_A) $(LIB_SO) $(PROGRAM) $(if $(shell command -v scdoc),man)
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir)
 	install $(PROGRAM) $(DESTDIR)$(bindir)
@@ -261,18 +285,20 @@ install: $(LIB_A) $(LIB_SO) $(PROGRAM) $(if $(shell command -v scdoc),man)
 	ln -sf $(notdir $(LIB_SO)) $(DESTDIR)$(libdir)/libbelfry.so.$(SOVERSION)
 	ln -sf libbelfry.so.$(SOVERSION) $(DESTDIR)$(libdir)/libbelfry.so
 	install -m 644 include/*.h $(DESTDIR)$(includedir)
-	sed -e 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|' \
-		-e 's|@includedir@|$(includedir)|; s|@version@|$(VERSION)|' belfry.pc.in \
-		> $(DESTDIR)$(libdir)/pkgconfig/belfry.pc
+	$(call pc,$(prefix),$(libdir),$(includedir)) > $(DESTDIR)$(libdir)/pkgconfig/belfry.pc
 	install -d $(DESTDIR)$(unitdir)
 	sed -e 's|@bindir@|$(bindir)|' systemd/belfry-serve@.service.in \
 		> $(DESTDIR)$(unitdir)/belfry-serve@.service
 	install -m 644 systemd/belfry-serve@.socket $(DESTDIR)$(unitdir)
-	for page in $(MAN_PAGES); do \
-		test -e "$$page" || continue; \
-		install -D -m 644 "$$page" \
-			"$(DESTDIR)$(mandir)/man$${page##*.}/$${page##*/}"; \
-	done
+	$(foreach p,$(MAN_PAGES),$(if $(shell command -v scdoc),$(call install_page,$(p))))
+
+define install_page
+install -D -m 644 $(1) $(DESTDIR)$(call man_place,$(1))
+
+endef
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR),$(installed))
 
 .PHONY: clean
 clean:

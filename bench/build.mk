@@ -44,3 +44,9 @@ $(O)/bench/payloads.o: bench/payloads.S Makefile bench/build.mk $(payloads) $(CH
 programs-y += clients
 clients-prog-y :=
 clients-prog-y += bench/clients.o
+
+# for bench/library: a program like any that embeds the library
+programs-y += vms
+vms-prog-y := bench/vms.o
+vms-libs = $(O)/libbelfry.a $(LIBS)
+$(O)/vms: $(O)/libbelfry.a

@@ -84,15 +84,18 @@ static void compare_settings(struct bench_comparison *c)
 
 /* --- figures --- */
 
-static bool by_ratio(const struct bench_comparison *c, const struct bench_series *before,
-		     const struct bench_series *after)
+static bool has_ratios(const struct bench_result *r, const struct bench_series *s)
 {
 	double ratios[BENCH_RUNS_MAX];
 
-	return c->rule.judge != BENCH_JUDGE_TIME &&
-	       strcmp(before->contestant, "floor") != 0 &&
-	       bench_series_ratios(c->before, before, ratios) &&
-	       bench_series_ratios(c->after, after, ratios);
+	return bench_series_ratios(r, s, ratios) > 0;
+}
+
+static bool by_ratio(const struct bench_comparison *c, const struct bench_series *before,
+		     const struct bench_series *after)
+{
+	return c->rule.judge != BENCH_JUDGE_TIME && has_ratios(c->before, before) &&
+	       has_ratios(c->after, after);
 }
 
 /* What is judged, more being worse. Return: how many. */
@@ -135,6 +138,7 @@ static void judge(struct bench_comparison *c, struct bench_judgement *j)
 	m = figures_of(c->before, j->before, j->ratio, before);
 	n = figures_of(c->after, j->after, j->ratio, after);
 	j->change = bench_ratio(after, n, before, m, BENCH_CONFIDENCE);
+	j->change.known &= n >= BENCH_RUNS_NEEDED && m >= BENCH_RUNS_NEEDED;
 	j->before_figure = shown(bench_median(before, m), j->before, j->ratio);
 	j->after_figure = shown(bench_median(after, n), j->after, j->ratio);
 	j->verdict = verdict_of(&j->change, c->rule.max_regression);
@@ -168,18 +172,20 @@ static void add_judgement(struct bench_comparison *c, const struct bench_series 
 {
 	const struct bench_series *after = counterpart(c->after, before);
 	struct bench_judgement *j = &c->judgements[c->n];
+	const bool ratios = c->rule.judge == BENCH_JUDGE_RATIO;
 
-	if (!after || (c->rule.judge == BENCH_JUDGE_RATIO && !by_ratio(c, before, after)))
+	if (!after || (ratios && !has_ratios(c->before, before)))
 		return;
 	*j = (struct bench_judgement){ .before = before, .after = after };
 	c->n++;
-	if (after->status == BENCH_MEASURED && after->unit == before->unit) {
-		judge(c, j);
-		return;
-	}
 	j->verdict = BENCH_GONE;
-	snprintf(j->why, sizeof(j->why), "%.150s",
-		 *after->reason ? after->reason : "it has not run");
+	if (after->status != BENCH_MEASURED || after->unit != before->unit)
+		snprintf(j->why, sizeof(j->why), "%.150s",
+			 *after->reason ? after->reason : "it has not run");
+	else if (ratios && !has_ratios(c->after, after))
+		snprintf(j->why, sizeof(j->why), "its floor has not run");
+	else
+		judge(c, j);
 }
 
 /* The floor is no part of the verdict. That it moved says what changed: the host. */

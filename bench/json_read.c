@@ -20,7 +20,7 @@
 #define BUCKETS_MAX 100000
 #define FIGURE_MAX  1e18
 #define COUNT_MAX   1000000
-#define BUCKET_MAX  1000000000000 /* samples: 10^5 of these still fit into 64 bits */
+#define BUCKET_MAX  1000000000000 /* samples, exits: 10^5 of these fit into 64 bits */
 
 /* Where in the file we are, and the first mistake. */
 struct reader {
@@ -41,6 +41,17 @@ __attribute__((format(printf, 2, 3))) static void wrong(struct reader *rd,
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	rd->code = bf_err(rd->err, EINVAL, "%s%s%s", rd->at, *rd->at ? ": " : "", text);
+}
+
+/* Blank what would steer the terminal of whoever prints it. */
+static void blank_controls(char *text)
+{
+	for (unsigned char *p = (unsigned char *)text; *p; p++) {
+		if (*p < ' ' || *p == 0x7f)
+			*p = ' ';
+		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) /* U+0080... */
+			p[0] = p[1] = ' ';
+	}
 }
 
 static json_t *member(struct reader *rd, json_t *object, const char *key)
@@ -65,6 +76,7 @@ static void read_text(struct reader *rd, json_t *object, const char *key, char *
 		wrong(rd, "%s: at most %zu bytes", key, room - 1);
 	else
 		memcpy(out, json_string_value(value), json_string_length(value) + 1);
+	blank_controls(out);
 }
 
 /* A number from 0 to FIGURE_MAX; @null in place of null. */
@@ -159,6 +171,8 @@ static void read_run(struct reader *rd, json_t *object, struct bench_run *run)
 	run->figure = read_number(rd, object, "figure", 1);
 	read_percentiles(rd, object, &run->ns);
 	run->exits = read_number(rd, object, "exits", -1);
+	if (run->exits > BUCKET_MAX)
+		wrong(rd, "exits: at most %lld", (long long)BUCKET_MAX);
 	run->steal = read_number(rd, object, "steal", -1);
 	run->waited = read_number(rd, object, "waited", -1);
 	run->others = read_number(rd, object, "others", -1);
@@ -182,6 +196,8 @@ static void read_runs(struct reader *rd, json_t *object, struct bench_series *s)
 		else
 			read_run(rd, value, run);
 	}
+	if (s->n_runs == 0)
+		wrong(rd, "runs: expected at least one of what is measured");
 }
 
 static void read_histogram(struct reader *rd, json_t *object, struct bench_series *s)
@@ -295,6 +311,8 @@ static void read_notes(struct reader *rd, json_t *object, struct bench_result *r
 
 	json_array_foreach(array, i, value) bench_result_note(
 		r, "%s", json_is_string(value) ? json_string_value(value) : "");
+	for (i = 0; i < r->n_notes; i++)
+		blank_controls(r->notes[i]);
 }
 
 static void read_version(struct reader *rd, json_t *object)
@@ -364,6 +382,7 @@ static int load(const char *path, json_t **out, struct belfry_error *err)
 		return bf_err(err, E2BIG, "%s: above %d MiB", path, FILE_MAX >> 20);
 	if (errno == EISDIR)
 		return bf_err_sys(err, errno, "%s", path);
+	blank_controls(where.text);
 	return bf_err(err, EINVAL, "%s:%d:%d: %s", path, where.line, where.column,
 		      where.text);
 }

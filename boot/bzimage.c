@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "arch/arch.h"
+#include "arch/x86_64/pc_regs.h"
 #include "boot/x86.h"
 #include "vmm/vmm.h"
 
@@ -85,6 +86,11 @@ static int load_kernel(struct belfry_vm *vm, const struct bf_image *kernel,
 		return bf_err(err, EINVAL,
 			      "kernel wants to be at 0x%" PRIx64 ", below 0x%x",
 			      (uint64_t)hdr->pref_address, X86_HIGH_RAM);
+	if (hdr->pref_address > PC_4G - room) /* more is not mapped when it starts */
+		return bf_err(err, EINVAL,
+			      "kernel wants to be at 0x%" PRIx64 " with %" PRIu64
+			      " bytes, beyond 4G",
+			      (uint64_t)hdr->pref_address, room);
 	if (!bf_mem_at(vm, hdr->pref_address, room))
 		return bf_err(err, EINVAL,
 			      "kernel needs %" PRIu64 " bytes of RAM at 0x%" PRIx64

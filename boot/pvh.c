@@ -13,12 +13,12 @@
 #include <string.h>
 
 #include "arch/arch.h"
+#include "arch/x86_64/pc_regs.h"
 #include "base/own.h"
 #include "boot/x86.h"
 #include "vmm/vmm.h"
 
 #define XEN_ELFNOTE_PHYS32_ENTRY 18
-#define X86_4G                   0x100000000ULL
 #define START_MAGIC              0x336ec578
 #define START_VERSION            1 /* the first with a memory map */
 
@@ -156,7 +156,7 @@ static int load_segment(struct belfry_vm *vm, const struct bf_image *kernel,
 			      ": no RAM from 0x%x to 0x%x, where a PC has its firmware",
 			      (uint64_t)ph->p_memsz, (uint64_t)ph->p_paddr, X86_LOW_END,
 			      X86_HIGH_RAM);
-	if (ph->p_paddr < X86_4G && ph->p_paddr + ph->p_memsz > *end)
+	if (ph->p_paddr < PC_4G && ph->p_paddr + ph->p_memsz > *end)
 		*end = ph->p_paddr + ph->p_memsz;
 	return bf_image_load(vm, kernel, ph->p_offset, ph->p_paddr, ph->p_filesz, err);
 }
@@ -188,7 +188,7 @@ static int load_elf(struct belfry_vm *vm, const struct bf_image *kernel, uint64_
 			"ELF file without a PVH entry note (Xen, type %u); Linux needs "
 			"CONFIG_PVH",
 			XEN_ELFNOTE_PHYS32_ENTRY);
-	if (e == 0 && (*pc >= X86_4G || !bf_mem_at(vm, *pc, 1)))
+	if (e == 0 && (*pc >= PC_4G || !bf_mem_at(vm, *pc, 1)))
 		return bf_err(err, EINVAL,
 			      "PVH entry at 0x%" PRIx64 " is outside of RAM below 4 GiB",
 			      *pc);

@@ -44,7 +44,13 @@ uint64_t session_deadline(uint64_t ns);
 /* Wait for one of the above. @input: a descriptor, or -1. @deadline: UINT64_MAX: none. */
 enum step session_step(struct session *s, uint64_t deadline, int input);
 
-/* Look whether a signal has come. */
+/* Wait until @fd can be read. Return: false for a signal or a failure. */
+bool session_wait_for(struct session *s, int fd);
+
+/*
+ * Between two parts of something long: take in what has happened on the link, without
+ * waiting. Return: whether a signal or a failure ends it.
+ */
 bool session_interrupted(struct session *s);
 
 /* Say "NAME: message". Return: CLI_FAILURE. */

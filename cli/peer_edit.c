@@ -37,12 +37,7 @@ static char *prompt_of(EditLine *el)
 /* The next byte. Return: 1; 0 at the end; -1 for a signal or a failure. */
 static int next_byte(struct editor *e, char *byte)
 {
-	enum step step;
-
-	do
-		step = session_step(e->s, UINT64_MAX, STDIN_FILENO);
-	while (step == STEP_EVENT);
-	return step == STEP_INPUT ? read(STDIN_FILENO, byte, 1) : -1;
+	return session_wait_for(e->s, STDIN_FILENO) ? read(STDIN_FILENO, byte, 1) : -1;
 }
 
 static int next_char(EditLine *el, wchar_t *out)

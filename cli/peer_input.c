@@ -24,17 +24,6 @@ void input_fini(struct input *in)
 	free(in->buf);
 }
 
-/* Until there is something to read. Return: false for a signal or a failure. */
-static bool wait_for_input(const struct input *in)
-{
-	enum step step;
-
-	do
-		step = session_step(in->s, UINT64_MAX, STDIN_FILENO);
-	while (step == STEP_EVENT);
-	return step == STEP_INPUT;
-}
-
 /* Room for a chunk and a NUL. */
 static bool make_room(struct input *in)
 {
@@ -65,7 +54,7 @@ static bool read_more(struct input *in)
 		memmove(in->buf, in->buf + in->next, in->len - in->next);
 	in->len -= in->next;
 	in->next = 0;
-	if (!make_room(in) || !wait_for_input(in))
+	if (!make_room(in) || !session_wait_for(in->s, STDIN_FILENO))
 		return false;
 	n = read(STDIN_FILENO, in->buf + in->len, CHUNK);
 	if (n < 0)

@@ -4,7 +4,7 @@
  *
  * Nothing is mapped: belfry_peer_read() and belfry_peer_write() copy, a chunk at a time,
  * so that memory which somebody makes smaller is an error and not a signal, and a sparse
- * 64 GiB stays sparse. Between chunks a signal ends the command.
+ * 64 GiB stays sparse. Between chunks the link goes on, and a signal ends the command.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -242,9 +242,14 @@ static int load_from(struct session *s, const struct words *w, int fd,
 	struct belfry_error err;
 	ssize_t n;
 
-	while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
-		if (session_interrupted(s))
+	for (;;) {
+		if (!session_wait_for(s, fd))
 			return CLI_FAILURE;
+		n = read(fd, chunk, sizeof(chunk));
+		if (n < 0 && errno == EAGAIN)
+			continue;
+		if (n <= 0)
+			break;
 		if (belfry_peer_write(s->peer, range->offset + range->length, chunk, n,
 				      &err) < 0)
 			return session_fail(w, &err);
@@ -279,7 +284,8 @@ int peer_load(struct session *s, const struct words *w)
 		status = word_number(w, 2, "an offset", UINT64_MAX, &range.offset);
 	if (status != CLI_OK)
 		return status;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* O_NONBLOCK: a FIFO may have no writer */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return file_fails(w, path);
 	status = check_fit(s, w, fd, &range);

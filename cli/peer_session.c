@@ -143,7 +143,7 @@ static struct timespec time_left(uint64_t deadline)
 	return (struct timespec){ .tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S };
 }
 
-bool session_interrupted(struct session *s)
+static bool signal_has_come(struct session *s)
 {
 	if (s->signal == 0)
 		s->signal = cli_signals_next(&s->signals);
@@ -161,7 +161,7 @@ enum step session_step(struct session *s, uint64_t deadline, int input)
 	const int n = ppoll(fds, 3, deadline == UINT64_MAX ? NULL : &left_now, NULL);
 	struct belfry_error err;
 
-	if (session_interrupted(s))
+	if (signal_has_come(s))
 		return STEP_SIGNAL;
 	if (n == 0)
 		return STEP_TIME;
@@ -172,6 +172,23 @@ enum step session_step(struct session *s, uint64_t deadline, int input)
 		return STEP_FAILED;
 	}
 	return fds[2].revents ? STEP_INPUT : STEP_EVENT;
+}
+
+bool session_wait_for(struct session *s, int fd)
+{
+	enum step step;
+
+	do
+		step = session_step(s, UINT64_MAX, fd);
+	while (step == STEP_EVENT);
+	return step == STEP_INPUT;
+}
+
+bool session_interrupted(struct session *s)
+{
+	const enum step step = session_step(s, 0, -1);
+
+	return step == STEP_SIGNAL || step == STEP_FAILED;
 }
 
 /* --- saying things --- */

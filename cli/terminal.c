@@ -90,7 +90,7 @@ void cli_terminal_enter(struct cli_terminal *t)
 
 void cli_terminal_leave(struct cli_terminal *t)
 {
-	if (t->raw)
+	if (t->raw && in_foreground()) /* else it is somebody else's now */
 		tcsetattr(STDIN_FILENO, TCSANOW, &t->saved);
 	t->raw = false;
 }
@@ -146,7 +146,7 @@ static bool read_keys(struct cli_terminal *t)
 	ssize_t n = read(STDIN_FILENO, keys, room(t));
 	bool go_on = true;
 
-	if (n < 0 && errno == EINTR)
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return true;
 	if (n <= 0) { /* it has gone; or, with EIO, we are no longer in the foreground */
 		t->over = n == 0;

@@ -24,7 +24,7 @@
  * called from within them. So a program does one of two things: it waits for rings with
  * belfry_peer_wait(); or it polls the one descriptor of belfry_peer_fd() and calls
  * belfry_peer_process(). It may do both. A server drops who takes in nothing for too
- *long.
+ * long.
  *
  * A server that is lost ends nothing: known peers go on ringing each other, and the
  * memory stays. A peer that was made with a path tries to reach the server again, after

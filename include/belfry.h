@@ -642,8 +642,8 @@ BELFRY_API int belfry_vm_peers(struct belfry_vm *vm, unsigned int index,
 
 /*
  * A device with `by_hand: true` has its memory from `file` or `shm` (by descriptor, if
- *the embedder likes), and its doorbells from whoever calls belfry_vm_add_doorbell():
- *plain eventfds. Two VMs that share memory and ring each other need no more than
+ * the embedder likes), and its doorbells from whoever calls belfry_vm_add_doorbell():
+ * plain eventfds. Two VMs that share memory and ring each other need no more than
  *
  *	an eventfd for each, which both are given as that VM's doorbell
  *

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vmm/config_check.c - what no single key of a configuration can show */
 #include <errno.h>
+#include <string.h>
 
 #include "base/hugepages.h"
 #include "base/number.h"
@@ -141,10 +142,17 @@ static int check_console(const struct belfry_config *cfg, const struct bf_vm_con
 			    : bf_file_given(&vm->console_input) ? "console_input"
 								: NULL;
 
-	if (!vm->console_pty || !other)
+	if (!vm->console_pty)
 		return 0;
-	return bf_err(err, EINVAL, "console_pty: it is both ways, so there cannot be %s",
-		      other);
+	if (other)
+		return bf_err(err, EINVAL,
+			      "console_pty: it is both ways, so there cannot be %s",
+			      other);
+	for (const struct bf_vm_conf *vm2 = cfg->vms; vm2 != vm; vm2++)
+		if (vm2->console_pty && strcmp(vm2->console_pty, vm->console_pty) == 0)
+			return bf_err(err, EINVAL, "console_pty %s: is that of vms.%s",
+				      vm->console_pty, vm2->name);
+	return 0;
 }
 
 static int (*const vm_checks[])(const struct belfry_config *cfg,

@@ -30,6 +30,7 @@
 #include "vmm/machine.h"
 
 #define NAME_BYTES 64
+#define PTS        "/dev/pts/" /* pts(4) */
 
 static int slave_open(int master)
 {
@@ -108,15 +109,18 @@ bool bf_console_pty_wait(struct belfry_vm *vm)
 	return alone ? held : fds[0].revents & POLLOUT;
 }
 
-/* Put the symbolic link in place, also of one that was left behind. */
+/* Put the symbolic link in place, also of one that was left behind: of no other. */
 static int pty_publish(const char *path, const char *name, struct belfry_error *err)
 {
+	char there[NAME_BYTES] = "";
 	struct stat st;
 
 	if (lstat(path, &st) == 0) {
-		if (!S_ISLNK(st.st_mode))
+		if (readlink(path, there, sizeof(there) - 1) < 0 ||
+		    strncmp(there, PTS, strlen(PTS)) != 0)
 			return bf_err(err, EEXIST,
-				      "console_pty %s: is there, and no symbolic link",
+				      "console_pty %s: is there, and no link to a "
+				      "pseudo-terminal",
 				      path);
 		unlink(path);
 	}

@@ -313,7 +313,7 @@ static void vm_restart(struct belfry_vm *vm)
 	if (e == 0)
 		bf_log(&vm->log, BELFRY_LOG_INFO, "has been reset, and starts again");
 	pthread_mutex_lock(&vm->state_lock);
-	if (e < 0) {
+	if (e < 0 && vm->again) { /* not stopped meanwhile */
 		vm->again = false;
 		vm->result.reason = BELFRY_STOP_HOST_ERROR;
 		snprintf(vm->result.detail, sizeof(vm->result.detail), "reset: %.100s",

@@ -39,7 +39,7 @@ int bf_arch_layout(uint64_t memory, uint64_t limit, struct bf_layout *out,
 		   struct belfry_error *err)
 {
 	const uint64_t low = memory < PC_MMIO32 ? memory : PC_MMIO32;
-	const uint64_t top = X86_4G + (memory - low);
+	const uint64_t top = PC_4G + (memory - low);
 	const uint64_t mmio64 = (top + GIB - 1) & ~(GIB - 1);
 
 	if (mmio64 + GIB > limit)
@@ -47,8 +47,8 @@ int bf_arch_layout(uint64_t memory, uint64_t limit, struct bf_layout *out,
 			      "memory %s: this host's CPU addresses %s in all",
 			      bf_size_text(memory).text, bf_size_text(limit).text);
 	*out = (struct bf_layout){
-		.ram = { { 0, low }, { X86_4G, memory - low } },
-		.reserved = { { PC_IOAPIC, X86_4G - PC_IOAPIC } },
+		.ram = { { 0, low }, { PC_4G, memory - low } },
+		.reserved = { { PC_IOAPIC, PC_4G - PC_IOAPIC } },
 		.ecam = { PC_ECAM, PC_ECAM_SIZE },
 		.mmio32 = { PC_MMIO32, PC_MMIO32_SIZE },
 		.mmio64 = { mmio64, limit - mmio64 },

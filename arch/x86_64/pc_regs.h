@@ -39,5 +39,6 @@
 #define PC_MMIO32_LAST 0xe7ffffff
 #define PC_ECAM        0xe8000000
 #define PC_ECAM_SIZE   0x00100000
+#define PC_4G          0x100000000
 
 #endif

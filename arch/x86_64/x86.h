@@ -10,7 +10,6 @@
  * the window for 32-bit BARs, PCI configuration space, and the interrupt controllers
  * with the pages KVM wants on Intel.
  */
-#define X86_4G 0x100000000ULL
 
 /* Three pages and one that KVM uses on Intel to run real mode (api.rst, 4.35, 4.41). */
 #define X86_IDENTITY_MAP 0xfffbc000U

@@ -331,6 +331,8 @@ static ssize_t ivshmem_read(struct file *file, char __user *to, size_t size, lof
 	u32 count;
 	int ret = 0;
 
+	if (READ_ONCE(f->iv->gone))
+		return -ENODEV;
 	if (!f->iv->num_vectors)
 		return -EOPNOTSUPP;
 	if (size != sizeof(count))

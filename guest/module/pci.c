@@ -285,7 +285,22 @@ static int request_vector(struct ivshmem_device *iv, unsigned int number)
 				0, name, v);
 }
 
-/* Take as many as there are. Linux may have fewer left than the device has. */
+/* Other devices need some as well, this driver's among them. */
+static void give_half_back(struct ivshmem_device *iv)
+{
+	const unsigned int keep = DIV_ROUND_UP(iv->num_vectors, 2);
+
+	while (iv->num_vectors > keep) {
+		iv->num_vectors--;
+		devm_free_irq(&iv->pdev->dev, pci_irq_vector(iv->pdev, iv->num_vectors),
+			      &iv->vectors[iv->num_vectors]);
+	}
+}
+
+/*
+ * Take as many as there are. Linux may have fewer left than the device has: then half of
+ * what it has left.
+ */
 static int find_vectors(struct ivshmem_device *iv)
 {
 	struct pci_dev *pdev = iv->pdev;
@@ -307,6 +322,8 @@ static int find_vectors(struct ivshmem_device *iv)
 			break;
 		iv->num_vectors++;
 	}
+	if (ret == -ENOSPC)
+		give_half_back(iv);
 	return iv->num_vectors ? 0 : dev_err_probe(&pdev->dev, ret, "interrupts\n");
 }
 

@@ -33,9 +33,8 @@
 #define ID             0x08
 #define DOORBELL       0x0c
 
-#define COMMAND_HIGH                                                       \
-	0x05 /* PCI configuration space: the command register's upper byte \
-	      */
+/* PCI configuration space: the upper byte of the command register */
+#define COMMAND_HIGH     0x05
 #define COMMAND_INTX_OFF (1 << 2)
 
 #define MEASURE_NS 300000000

@@ -4,7 +4,8 @@
  *
  *	gone_test /dev/ivshmemN MODULE ROUNDS
  *
- * MODULE is the file that the loaded module came from. A peer may go on ringing.
+ * MODULE is the file that the loaded module came from. A peer may go on ringing. A plain
+ * device is taken away once, and the module stays.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -193,6 +194,7 @@ static void is_dead(int fd, const char *when)
 
 	printf("# %s\n", when);
 	CHECK_ERRNO(ENODEV, read_count(fd), "gone: read");
+	CHECK_ERRNO(ENODEV, read(fd, &info, 8), "gone: read of 8 bytes");
 	check(poll(&p, 1, 0) == 1 && p.revents == (POLLHUP | POLLERR), "gone: poll");
 	CHECK_ERRNO(ENODEV, ioctl(fd, IVSHMEM_IOC_INFO, &info), "gone: info");
 	CHECK_ERRNO(ENODEV, ring(fd, 0, 0), "gone: ring");
@@ -240,6 +242,30 @@ static void unbind_in_use(const char *node)
 	close(fd);
 	check(raises_sigbus(memory), "also when its descriptor is closed");
 	munmap(memory, info.memory_size);
+}
+
+/* Nothing rings there; what is open dies all the same. */
+static void unbind_plain(const char *node)
+{
+	const int fd = open_device(node, O_RDWR);
+	uint8_t *memory = map_region(fd, 0, 0, info_of(fd).memory_size);
+
+	memory[0] = 1;
+	check(driver_file("unbind") == 0, "unbind a plain device");
+	is_dead(fd, "after unbind");
+	check(raises_sigbus(memory), "gone: what was mapped is SIGBUS");
+	close(fd);
+	check(driver_file("bind") == 0, "bind it again");
+	close(open_device(find_node(), O_RDWR));
+}
+
+static bool has_doorbells(const char *node)
+{
+	const int fd = open_device(node, O_RDWR);
+	const struct ivshmem_info info = info_of(fd);
+
+	close(fd);
+	return info.flags & IVSHMEM_HAS_DOORBELL;
 }
 
 /* --- again and again --- */
@@ -309,6 +335,10 @@ int main(int argc, char **argv)
 		return 2;
 	module = argv[2];
 	find_device(argv[1]);
+	if (!has_doorbells(argv[1])) {
+		unbind_plain(argv[1]);
+		return checked();
+	}
 	unbind_in_use(argv[1]);
 	unbind_again_and_again(atoi(argv[3]));
 	unload_again_and_again(atoi(argv[3]));

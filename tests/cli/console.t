@@ -242,8 +242,14 @@ subtest 'a link that is somebody else\'s by now is left' => sub {
 
 config('file', 'text');
 fails 'a file in the place of the link', 3,
-	"vms.vm: console_pty $dir/file: is there, and no symbolic link", "console_pty=$dir/file";
+	"vms.vm: console_pty $dir/file: is there, and no link to a pseudo-terminal",
+	"console_pty=$dir/file";
 is Belfry::slurp("$dir/file"), 'text', 'the file is as it was';
+symlink "$dir/file", "$dir/link";
+fails 'a link to something else', 3,
+	"vms.vm: console_pty $dir/link: is there, and no link to a pseudo-terminal",
+	"console_pty=$dir/link";
+is readlink "$dir/link", "$dir/file", 'the link is as it was';
 fails 'a link in a folder that is not there', 3,
 	"vms.vm: console_pty $dir/none/pty: No such file or directory", "console_pty=$dir/none/pty";
 fails 'a pseudo-terminal and a file', 3,

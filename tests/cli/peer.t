@@ -400,6 +400,29 @@ for ([ 'INT', "\x03" ], [ 'TERM', undef ], [ 'HUP', undef ]) {
 	};
 }
 
+subtest 'a FIFO that nobody writes to does not hold up a signal' => sub {
+	mkfifo "$dir/silent", 0600 or die "mkfifo: $!";
+	my $us = spawn($belfry, 'peer', $socket, 'info', "load $dir/silent");
+	ok wait_for($us, qr/^waiting 0$/m), 'it loads';
+	kill 'TERM', $us->{pid};
+	($status, $out, $err) = finish($us);
+	is $status, 128 + 15, 'status';
+	is $err, '', 'no words';
+};
+
+subtest 'what comes through a FIFO is loaded' => sub {
+	mkfifo "$dir/talks", 0600 or die "mkfifo: $!";
+	my $us = spawn($belfry, 'peer', $socket, 'info', "load $dir/talks 64", 'read 64 5');
+	ok wait_for($us, qr/^waiting 0$/m), 'it loads';
+	open my $to, '>', "$dir/talks" or die "fifo: $!";
+	$to->autoflush(1);
+	print $to $_ for 'he', 'llo';
+	close $to;
+	($status, $out, $err) = finish($us);
+	is $status, 0, 'status' or diag $err;
+	like $out, qr/^00000040  68 65 6c 6c 6f .*\|hello\|$/m, 'all of it';
+};
+
 # --- a guest ------------------------------------------------------------------------------
 
 SKIP: {

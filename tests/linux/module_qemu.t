@@ -123,6 +123,7 @@ ok memory_test /dev/ivshmem0
 ok memory_test /dev/ivshmem1
 ok memory_test /dev/ivshmem2 cached
 ok grep -E 'mem 0x0{7}[1-9a-f][0-9a-f]{8}-.* write-back' /sys/kernel/debug/x86/pat_memtype_list
+ok gone_test /dev/ivshmem2 /modules/ivshmem.ko 0
 ok doorbell_test /dev/ivshmem1
 ok peer look /dev/ivshmem0
 ok gone_test /dev/ivshmem0 /modules/ivshmem.ko 10
@@ -150,16 +151,17 @@ ok doorbell_test /dev/ivshmem1
 RC
 
 # Both sides of a sample in one VM, which can stop, kill and deceive them. The device has
-# more vectors than one processor has interrupts for.
-my $alone = start(cpus => 1, late => 1, devices => [server('alone', '1M', 300)->()],
-	rc => <<'RC');
-device=$(basename $(dirname $(grep -l 0x1110 /sys/bus/pci/devices/*/device)))
+# more vectors than one processor has interrupts for, and another one is to have some, too.
+my $alone = start(cpus => 1, late => 1,
+	devices => [server('alone', '1M', 300)->(), server('beside', '1M', 4)->()], rc => <<'RC');
+device=$(basename $(dirname $(grep -l 0x1110 /sys/bus/pci/devices/*/device | head -1)))
 ok nodriver bandwidth /sys/bus/pci/devices/$device/resource2
 ok nodriver bandwidth /sys/bus/pci/devices/$device/resource2_wc
 nodriver turns $device 1 100 >/dev/null & ok nodriver turns $device 0 100; wait
 ok insmod /modules/ivshmem.ko
 dmesg | grep 'of 300 vectors'
 ok doorbell_test /dev/ivshmem0
+ok doorbell_test /dev/ivshmem1
 ok nodriver bandwidth /dev/ivshmem0 0x100000
 if [ -z "$kernel_may_lack_it" ]; then
 	nodriver bandwidth /sys/bus/pci/devices/$device/resource2 2>/tmp/err

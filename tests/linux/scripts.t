@@ -109,6 +109,10 @@ fails 'linux-initrd: a file that is not there', 1, qr/cannot read nowhere/,
 	$maker, '-f', 'nowhere', $initrd;
 fails 'linux-initrd: a module that is not there', 1, qr/: modprobe: .*Module warp not found/,
 	$maker, @kernel, '-m', 'warp', $initrd;
+fails 'linux-initrd: a place outside', 1, qr{^tools/linux-initrd: etc/here: a place begins with /$},
+	$maker, '-f', "$initrd:etc/here", $initrd;
+fails 'linux-initrd: a place above', 1, qr{^tools/linux-initrd: /../up: a place has no \.\.$},
+	$maker, '-f', "$initrd:/../up", $initrd;
 fails 'linux-initrd: no output', 1, qr/usage: /, $maker;
 ok Belfry::slurp($initrd) eq 'as it was', 'linux-initrd: a failure leaves the output alone';
 
@@ -152,6 +156,13 @@ fails 'fetch: no network', 1, qr/^E: Could not .*\ntests\/lab\/fetch: cannot dow
 	with('offline', @fetch);
 fails 'fetch: not Debian', 1, qr/no linux-image-cloud-amd64 among the packages/,
 	with('foreign', @fetch);
+
+mkdir "$dir/lab";
+config('lab/mine', 'text');
+fails 'fetch: a folder of somebody else', 1, qr{^tests/lab/fetch: $dir/lab is there, and has no kernels$},
+	'env', @fetch;
+is Belfry::slurp("$dir/lab/mine"), 'text', 'it is as it was';
+unlink "$dir/lab/mine";
 
 subtest 'fetch: what an interrupted run left does not disturb the next' => sub {
 	my $job = spawn(with('slow', 'setsid', 'env', @fetch));

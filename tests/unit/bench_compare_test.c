@@ -85,6 +85,24 @@ static void four_runs_are_too_few_to_tell(void **state)
 	assert_int_equal(verdict_on(steady, slower, 4, BENCH_UNCLEAR), BENCH_NOISY);
 }
 
+/* 3 and 10 would do for the confidence, but not for who reads "at least 5". */
+static void a_few_runs_are_not_made_up_for_by_many(void **state)
+{
+	double many[10], few[3];
+	struct pair p = new_pair();
+
+	for (int i = 0; i < 10; i++)
+		many[i] = 100 + i * 0.1;
+	for (int i = 0; i < 3; i++)
+		few[i] = 120 + i * 0.1;
+	add_series(p.before, "poll", "belfry", BENCH_NS, many, 10);
+	add_series(p.after, "poll", "belfry", BENCH_NS, few, 3);
+	assert_int_equal(compare(&p, &ten_percent), BENCH_NOISY);
+	assert_string_equal(p.comparison->judgements[0].why,
+			    "10 runs before, 3 now: at least 5 of each are needed");
+	free_pair(&p);
+}
+
 static void less_per_second_is_worse(void **state)
 {
 	struct pair p = new_pair();
@@ -205,6 +223,35 @@ static void what_can_no_longer_be_measured_does_not_pass(void **state)
 	free_pair(&p);
 }
 
+/* @what: the series that ran before and does not now. */
+static void assert_missing_ratio(const char *what, const char *why)
+{
+	const struct bench_rule ratios = { .max_regression = 0.1,
+					   .judge = BENCH_JUDGE_RATIO };
+	struct pair p = slow_host();
+
+	for (unsigned int i = 0; i < p.after->n_series; i++) {
+		struct bench_series *s = &p.after->series[i];
+
+		if (strcmp(s->contestant, what) != 0)
+			continue;
+		s->status = BENCH_CANNOT_RUN;
+		strcpy(s->reason, "there is no KVM");
+		s->n_runs = 0;
+	}
+	assert_int_equal(compare(&p, &ratios), BENCH_NOISY);
+	assert_int_equal(p.comparison->n, 1);
+	assert_int_equal(p.comparison->judgements[0].verdict, BENCH_GONE);
+	assert_string_equal(p.comparison->judgements[0].why, why);
+	free_pair(&p);
+}
+
+static void a_ratio_that_can_no_longer_be_measured_does_not_pass(void **state)
+{
+	assert_missing_ratio("belfry", "there is no KVM");
+	assert_missing_ratio("floor", "its floor has not run");
+}
+
 static void nothing_in_common_is_an_error(void **state)
 {
 	struct pair p = new_pair();
@@ -261,6 +308,7 @@ int main(void)
 		cmocka_unit_test(faster_is_better),
 		cmocka_unit_test(all_over_the_place_is_too_noisy),
 		cmocka_unit_test(four_runs_are_too_few_to_tell),
+		cmocka_unit_test(a_few_runs_are_not_made_up_for_by_many),
 		cmocka_unit_test(less_per_second_is_worse),
 		cmocka_unit_test(a_host_that_is_slower_today_is_no_regression),
 		cmocka_unit_test(unless_it_is_times_that_are_judged),
@@ -269,6 +317,7 @@ int main(void)
 		cmocka_unit_test(only_belfry_is_judged),
 		cmocka_unit_test(one_that_is_worse_outweighs_noise),
 		cmocka_unit_test(what_can_no_longer_be_measured_does_not_pass),
+		cmocka_unit_test(a_ratio_that_can_no_longer_be_measured_does_not_pass),
 		cmocka_unit_test(nothing_in_common_is_an_error),
 		cmocka_unit_test(another_machine_is_warned_of),
 		cmocka_unit_test(another_machine_is_refused_if_strict),

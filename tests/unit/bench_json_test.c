@@ -9,6 +9,9 @@
 
 #include "tests/unit/bench_test.h"
 
+#define ZEROES \
+	"\"min\":0,\"p50\":0,\"p90\":0,\"p99\":0,\"p99_9\":0,\"p99_99\":0,\"max\":0"
+
 static const double figures[] = { 38420.5, 38.4, 0.125 };
 
 /* Text that can be read by a path, "/dev/fd/N", as long as the test runs. */
@@ -161,6 +164,29 @@ static void mistakes_are_named(void **state)
 	assert_spoilt("[0.125,1],", "[1e6,1],",
 		      ": series 0: histogram: entry 1 is not [ns, count], by rising ns");
 	assert_spoilt("\"contestants\":[{", "\"contestants\":[0,{", ": name is missing");
+	assert_spoilt("\"exits\":0", "\"exits\":1000000000001",
+		      ": series 1: exits: at most 1000000000000");
+	assert_spoilt("\"cannot run\",",
+		      "\"measured\",\"samples\":0,\"ns\":{" ZEROES
+		      "},\"runs\":[],\"histogram\":[],",
+		      ": series 2: runs: expected at least one of what is measured");
+}
+
+/* Escape sequences of a file do not reach the terminal of whoever compares it. */
+static void control_characters_are_blanked(void **state)
+{
+	struct bench_result *r = full_result(), *back;
+	char *text;
+
+	strcpy(r->series[2].reason, "a\033[2Jb\177c\302\233d \303\251");
+	bench_result_note(r, "x\ty");
+	text = bench_format_json(r, NULL);
+	back = read_back(text);
+	assert_string_equal(back->series[2].reason, "a [2Jb c  d \303\251");
+	assert_string_equal(back->notes[1], "x y");
+	free(text);
+	bench_result_destroy(r);
+	bench_result_destroy(back);
 }
 
 static void a_file_that_cannot_be_read_is_named(void **state)
@@ -180,6 +206,7 @@ int main(void)
 		cmocka_unit_test(a_file_that_is_none_of_ours_is_refused),
 		cmocka_unit_test(a_version_to_come_is_refused),
 		cmocka_unit_test(mistakes_are_named),
+		cmocka_unit_test(control_characters_are_blanked),
 		cmocka_unit_test(a_file_that_cannot_be_read_is_named),
 	};
 

@@ -285,9 +285,14 @@ static void an_address_that_no_kernel_can_have_is_refused(void **state)
 	assert_refused(f, EINVAL, "kernel wants to be at 0x10000, below 0x100000");
 	image.hdr.pref_address = UINT64_MAX - 0xfff;
 	set_image(f, &image);
+	assert_refused(
+		f, EINVAL,
+		"kernel wants to be at 0xfffffffffffff000 with 32768 bytes, beyond "
+		"4G");
+	image.hdr.pref_address = 0x100000000 - 0x7000;
+	set_image(f, &image);
 	assert_refused(f, EINVAL,
-		       "kernel needs 32768 bytes of RAM at 0xfffffffffffff000; is "
-		       "memory too small?");
+		       "kernel wants to be at 0xffff9000 with 32768 bytes, beyond 4G");
 }
 
 static void a_command_line_too_long_is_an_error_with_the_kernels_own_limit(void **state)

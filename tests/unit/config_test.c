@@ -390,6 +390,13 @@ static void a_pseudo_terminal_is_all_of_the_console(void **state)
 	assert_works(SET("vms.a.console", "c"));
 	assert_fails(VALIDATE(), EINVAL,
 		     "vms.a: console_pty: it is both ways, so there cannot be console");
+	assert_works(SET("vms.b.kernel", "k"));
+	assert_works(SET("vms.b.console_pty", "p"));
+	assert_works(REMOVE("vms.a"));
+	assert_works(VALIDATE());
+	assert_works(SET("vms.c.kernel", "k"));
+	assert_works(SET("vms.c.console_pty", "p"));
+	assert_fails(VALIDATE(), EINVAL, "vms.c: console_pty p: is that of vms.b");
 	assert_fails(SET_FD("vms.a.console_pty", 0), EINVAL,
 		     "vms.a.console_pty: text takes no descriptor");
 }
