@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #include "base/own.h"
@@ -143,16 +144,18 @@ void bf_console_drain(struct belfry_vm *vm)
 }
 
 /*
- * POLLOUT promises room for one byte of a terminal, and a vCPU thread must not wait for
- * more: what can be opened anew without O_NONBLOCK being everybody's is.
+ * POLLIN and POLLOUT promise one byte, and nobody here may wait for more. A terminal and
+ * a pipe can be opened anew, without O_NONBLOCK being everybody's.
  */
-static int console_dup(int fd)
+int bf_console_dup(int fd, int access)
 {
+	struct stat st;
 	char path[32];
-	int own;
+	int own = -1;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	own = isatty(fd) ? open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+	if (fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || isatty(fd)))
+		own = open(path, access | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	return own >= 0 ? own : fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
@@ -174,7 +177,7 @@ static int console_init_output(struct belfry_vm *vm, const struct bf_vm_conf *co
 		return bf_console_pty_init(vm, conf->console_pty, err);
 	if (!bf_file_given(&conf->console))
 		return 0;
-	con->fd = conf->console.fd >= 0 ? console_dup(conf->console.fd)
+	con->fd = conf->console.fd >= 0 ? bf_console_dup(conf->console.fd, O_WRONLY)
 					: console_open(conf->console.path);
 	if (con->fd < 0)
 		return bf_err_sys(err, errno, "console %s",

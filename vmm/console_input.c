@@ -18,7 +18,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -109,22 +108,6 @@ void bf_console_wanted(struct belfry_vm *vm)
 	in->paused = false;
 }
 
-/*
- * A read must not keep the loop waiting, even if somebody else took what was there; and
- * O_NONBLOCK would be everybody's. So what can be opened anew, is.
- */
-static int input_dup(int fd)
-{
-	struct stat st;
-	char path[32];
-	int own = -1;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || isatty(fd)))
-		own = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	return own >= 0 ? own : fcntl(fd, F_DUPFD_CLOEXEC, 3);
-}
-
 /* A FIFO has us for a writer as well: when the others close it, it has not ended. */
 static int input_open(const char *path)
 {
@@ -167,7 +150,8 @@ int bf_console_input_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
 	if (vm->console.pty.path)
 		in->fd = fcntl(vm->console.fd, F_DUPFD_CLOEXEC, 3);
 	else if (bf_file_given(file))
-		in->fd = file->fd >= 0 ? input_dup(file->fd) : input_open(file->path);
+		in->fd = file->fd >= 0 ? bf_console_dup(file->fd, O_RDONLY)
+				       : input_open(file->path);
 	else
 		return 0;
 	if (in->fd < 0)

@@ -199,6 +199,7 @@ int bf_console_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
 		    struct belfry_error *err);
 int bf_console_set(struct belfry_vm *vm, belfry_console_fn *fn, void *user,
 		   struct belfry_error *err);
+int bf_console_dup(int fd, int access); /* O_RDONLY or O_WRONLY; -1, with errno set */
 void bf_console_flush(struct belfry_vm *vm);
 void bf_console_drain(struct belfry_vm *vm);
 void bf_console_fini(struct belfry_vm *vm);
