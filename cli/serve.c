@@ -194,12 +194,14 @@ static int open_signals(struct serve *sv)
 	return CLI_FAILURE;
 }
 
-static void reload(struct serve *sv)
+/* Return: whether the configuration is a good one. */
+static bool reload(struct serve *sv)
 {
 	struct belfry_config *cfg = NULL;
 	struct belfry_error err;
 	struct timespec now;
 	const char *name;
+	bool good = false;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	cli_notify("RELOADING=1\nMONOTONIC_USEC=%lld",
@@ -209,9 +211,24 @@ static void reload(struct serve *sv)
 	else if (belfry_server_reload(sv->server, cfg, sv->name, &err) < 0)
 		cli_say("the configuration stays as it is: %s", err.msg);
 	else
+		good = true;
+	if (good)
 		log_of(sv)(NULL, BELFRY_LOG_INFO, "the configuration was read again");
 	belfry_config_destroy(cfg);
 	cli_notify("READY=1");
+	return good;
+}
+
+/*
+ * The next program reads the configuration when this one is no more: if it could not,
+ * every client would be lost. So find that out before.
+ */
+static void upgrade(struct serve *sv)
+{
+	if (reload(sv))
+		cli_upgrade(sv->server, sv->program, sv->argv);
+	else
+		cli_say("upgrade to %s failed, serving on", sv->program);
 }
 
 /* Return: whether to go on. */
@@ -226,7 +243,7 @@ static bool take_signal(struct serve *sv)
 		reload(sv);
 		return true;
 	case SIGUSR2:
-		cli_upgrade(sv->server, sv->program, sv->argv);
+		upgrade(sv);
 		return true;
 	}
 	return false;
@@ -332,6 +349,14 @@ static int run(struct serve *sv)
 	return serve(sv);
 }
 
+static int inherit_and_run(struct serve *sv)
+{
+	if (cli_inherit(&sv->inherited))
+		return run(sv);
+	cli_say("descriptors of the process before: %s", strerror(errno));
+	return CLI_FAILURE;
+}
+
 int cli_serve(int argc, char **argv)
 {
 	struct serve sv = { .signals = -1, .parent = -1 };
@@ -343,7 +368,7 @@ int cli_serve(int argc, char **argv)
 	if (status == CLI_OK && sv.status)
 		status = serve_print_status(sv.status);
 	else if (status == CLI_OK && !done)
-		status = cli_inherit(&sv.inherited) ? run(&sv) : CLI_FAILURE;
+		status = inherit_and_run(&sv);
 	if (sv.server)
 		cli_notify("STOPPING=1");
 	belfry_server_destroy(sv.server);

@@ -4,13 +4,17 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "cli/serve.h"
 
+#define PATIENCE_S 5 /* with a server that says nothing */
+
 static int connect_to(const char *path)
 {
+	const struct timeval patience = { .tv_sec = PATIENCE_S };
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int sock;
 
@@ -20,7 +24,12 @@ static int connect_to(const char *path)
 	}
 	memcpy(sa.sun_path, path, strlen(path));
 	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (sock >= 0 && connect(sock, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
+	if (sock < 0)
+		return -1;
+	setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience,
+		   sizeof(patience)); /* connect */
+	if (connect(sock, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
 		close(sock);
 		return -1;
 	}
@@ -47,8 +56,11 @@ int serve_print_status(const char *path)
 		if (status != CLI_OK)
 			break;
 	}
-	if (status == CLI_NO_SERVER)
-		cli_say("%s: the server says nothing", control);
+	if (n < 0 || status == CLI_NO_SERVER) {
+		cli_say("%s: the server says %s", control,
+			status == CLI_NO_SERVER ? "nothing" : "no more");
+		status = CLI_NO_SERVER;
+	}
 	close(sock);
 	return status;
 }

@@ -25,7 +25,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "arch/arch.h"
 #include "base/event.h"
@@ -36,6 +35,7 @@
 #include "devices/ivshmem.h"
 #include "devices/ivshmem_conf.h"
 #include "devices/ivshmem_memory.h"
+#include "devices/ivshmem_parts.h"
 #include "devices/ivshmem_regs.h"
 #include "devices/msix.h"
 #include "devices/pci.h"
@@ -52,26 +52,6 @@ struct intx_source {
 	struct bf_op op;
 	struct ivshmem *iv;
 	int fd; /* the peer object's; -1: not there */
-};
-
-struct ivshmem {
-	struct bf_pci_dev pci; /* first: see pci.h */
-	struct bf_msix msix;
-	struct bf_bells *bells; /* NULL: plain */
-	struct bf_peer *peer;   /* NULL: plain, by hand, or not yet joined */
-	bool by_hand;
-	uint16_t id; /* by hand: our own; the eventfds in @bells are ours to close */
-	struct bf_loop *loop;
-	struct bf_ivshmem_memory memory;
-	unsigned int vectors;
-	unsigned int window_bits; /* of the vector, in a window's address */
-
-	uint32_t intr_mask;
-	uint32_t intr_status;
-	bool line; /* INTx: its level */
-	uint64_t servers_lost;
-	uint64_t reconnects;
-	struct intx_source *intx; /* revision 0 without MSI-X: one per vector */
 };
 
 static struct ivshmem *to_ivshmem(struct bf_pci_dev *pci)
@@ -132,12 +112,6 @@ static void intx_connect(struct ivshmem *iv, unsigned int vector, int fd)
 }
 
 /* --- the link --- */
-
-/* IVPosition. Plain memory has none: 0. */
-static uint16_t own_id(const struct ivshmem *iv)
-{
-	return iv->peer ? bf_peer_id(iv->peer) : iv->id;
-}
 
 /* Let events on @fd (-1: no more) be our vector @vector. */
 static void own_vector(struct ivshmem *iv, unsigned int vector, int fd)
@@ -254,7 +228,7 @@ static uint32_t read_regs(struct ivshmem *iv, uint64_t off)
 		update_line(iv);
 		return val;
 	case IVSHMEM_IVPOSITION:
-		return own_id(iv);
+		return bf_ivshmem_id(iv);
 	default: /* Doorbell is write-only, the rest reserved */
 		return 0;
 	}
@@ -382,31 +356,6 @@ static void ivshmem_started(struct bf_pci_dev *pci)
 	bf_ivshmem_memory_keep(&to_ivshmem(pci)->memory);
 }
 
-/* The eventfds are let go of first, and closed then: KVM finds them by their number. */
-static void by_hand_remove(struct ivshmem *iv, uint16_t peer)
-{
-	int fds[BF_IVSHMEM_VECTORS_MAX];
-
-	for (unsigned int v = 0; v < iv->vectors; v++) {
-		fds[v] = bf_bells_find(iv->bells, peer, v);
-		if (fds[v] >= 0 && peer == iv->id)
-			bf_msix_connect(&iv->msix, v, -1);
-	}
-	bf_bells_remove(iv->bells, peer);
-	for (unsigned int v = 0; v < iv->vectors; v++)
-		bf_close(&fds[v]);
-}
-
-static void by_hand_fini(struct ivshmem *iv)
-{
-	struct belfry_peer_stats stats;
-	int id;
-
-	while (iv->by_hand && iv->bells &&
-	       (id = bf_bells_peer(iv->bells, 0, &stats)) >= 0)
-		by_hand_remove(iv, id);
-}
-
 static void ivshmem_destroy(struct bf_pci_dev *pci)
 {
 	struct ivshmem *iv = to_ivshmem(pci);
@@ -417,7 +366,7 @@ static void ivshmem_destroy(struct bf_pci_dev *pci)
 	for (unsigned int i = 0; iv->intx && i < iv->vectors; i++)
 		bf_loop_cancel(iv->loop, &iv->intx[i].op);
 	free(iv->intx);
-	by_hand_fini(iv);
+	bf_ivshmem_by_hand_fini(iv);
 	bf_msix_fini(&iv->msix);
 	bf_bells_destroy(iv->bells);
 	bf_ivshmem_memory_close(&iv->memory);
@@ -435,117 +384,9 @@ static const struct bf_pci_ops pci_ops = {
 	.destroy = ivshmem_destroy,
 };
 
-/* --- doorbells by hand --- */
-
-static struct ivshmem *to_by_hand(struct bf_pci_dev *dev, struct belfry_error *err)
+struct ivshmem *bf_ivshmem_of(struct bf_pci_dev *dev)
 {
-	struct ivshmem *iv = to_ivshmem(dev);
-
-	if (dev->ops == &pci_ops && iv->by_hand)
-		return iv;
-	bf_err(err, EINVAL, "device %u has not been configured with by_hand",
-	       dev->slot - 1);
-	return NULL;
-}
-
-/* Anonymous inodes, such as eventfds, have no type: a file or a socket has been mistaken.
- */
-static bool is_anonymous(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0;
-}
-
-static int check_doorbell(const struct ivshmem *iv, uint32_t peer, uint32_t vector,
-			  int fd, struct belfry_error *err)
-{
-	if (peer > BF_IVSHMEM_ID_MAX)
-		return bf_err(err, EINVAL, "peer %u: at most %u", peer,
-			      BF_IVSHMEM_ID_MAX);
-	if (vector >= iv->vectors)
-		return bf_err(err, EINVAL, "vector %u: at most %u", vector,
-			      iv->vectors - 1);
-	if (bf_bells_find(iv->bells, peer, vector) >= 0)
-		return bf_err(err, EEXIST, "peer %u has a vector %u already", peer,
-			      vector);
-	if (!is_anonymous(fd))
-		return bf_err(err, EINVAL, "peer %u, vector %u: this is no eventfd", peer,
-			      vector);
-	return 0;
-}
-
-int bf_ivshmem_add_doorbell(struct bf_pci_dev *dev, uint32_t peer, uint32_t vector,
-			    int fd, struct belfry_error *err)
-{
-	struct ivshmem *iv = to_by_hand(dev, err);
-	int e = iv ? check_doorbell(iv, peer, vector, fd, err) : -EINVAL;
-
-	if (e < 0)
-		return e;
-	e = bf_bells_add(iv->bells, peer, vector, fd);
-	if (e < 0)
-		return bf_err_sys(err, -e, "peer %u, vector %u", peer, vector);
-	if (peer == iv->id)
-		bf_msix_connect(&iv->msix, vector, fd);
-	return 0;
-}
-
-int bf_ivshmem_remove_peer(struct bf_pci_dev *dev, uint32_t peer,
-			   struct belfry_error *err)
-{
-	struct ivshmem *iv = to_by_hand(dev, err);
-	struct belfry_peer_stats stats;
-
-	if (!iv)
-		return -EINVAL;
-	if (bf_bells_peer(iv->bells, peer, &stats) != (int)peer)
-		return bf_err(err, ENOENT, "there is no peer %u", peer);
-	by_hand_remove(iv, peer);
-	return 0;
-}
-
-/* --- statistics --- */
-
-int bf_ivshmem_stats(struct bf_pci_dev *dev, struct belfry_ivshmem_stats *out)
-{
-	struct ivshmem *iv = to_ivshmem(dev);
-	const struct bf_bells_stats *bells;
-	struct belfry_peer_stats each;
-	struct bf_peer_stats peer;
-
-	if (dev->ops != &pci_ops)
-		return -ENODEV;
-	out->waiting_events = iv->msix.waited;
-	out->servers_lost = iv->servers_lost;
-	out->reconnects = iv->reconnects;
-	if (!iv->bells)
-		return 0;
-	bells = bf_bells_stats(iv->bells);
-	out->slow_rings = bells->slow;
-	out->ignored_rings = bells->ignored;
-	out->promotions = bells->promotions;
-	out->refusals = bells->refused;
-	for (int id = -1; (id = bf_bells_peer(iv->bells, id + 1, &each)) >= 0;)
-		out->peers++;
-	out->id = own_id(iv);
-	if (!iv->peer)
-		return 0;
-	bf_peer_stats(iv->peer, &peer);
-	out->tries = peer.tries;
-	out->bad_messages = peer.bad_messages;
-	out->unheld = peer.unheld;
-	return 0;
-}
-
-int bf_ivshmem_peer(struct bf_pci_dev *dev, unsigned int id,
-		    struct belfry_peer_stats *out)
-{
-	struct ivshmem *iv = to_ivshmem(dev);
-
-	if (dev->ops != &pci_ops)
-		return -ENODEV;
-	return iv->bells ? bf_bells_peer(iv->bells, id, out) : -ENOENT;
+	return dev->ops == &pci_ops ? to_ivshmem(dev) : NULL;
 }
 
 /* --- making one --- */

@@ -11,7 +11,8 @@
  * the FIFO is empty, not sooner, so that the interrupt line, which is edge-triggered,
  * falls between two portions. Nor does the other end send before the guest listens: a
  * driver empties the FIFO when it starts. RTS says so, as on a cable with hardware flow
- * control; of a guest that has never raised it, the receiver's interrupt does.
+ * control; of a guest that has never raised it, the receiver's interrupt does when it is
+ * wired (OUT2): without that, Linux only tries which bits of the register there are.
  *
  * Left out: modem interrupts, for our lines never change, and breaks.
  */
@@ -76,7 +77,9 @@ static bool listens(const struct bf_serial *port)
 {
 	if (port->mcr & UART_MCR_LOOP)
 		return false;
-	return port->uses_rts ? port->mcr & UART_MCR_RTS : port->ier & UART_IER_RDI;
+	if (port->uses_rts)
+		return port->mcr & UART_MCR_RTS;
+	return port->ier & UART_IER_RDI && port->mcr & UART_MCR_OUT2;
 }
 
 static void ask_for_more(struct bf_serial *port)

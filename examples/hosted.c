@@ -26,15 +26,14 @@ static void on_event(void *user, struct belfry_vm *vm, const struct belfry_event
 	struct hosted *h = user;
 
 	if (event->type == BELFRY_EVENT_STARTED) {
-		printf("event: started\n");
+		fprintf(stderr, "event: started\n");
 	} else if (event->type == BELFRY_EVENT_PANICKED) {
-		printf("event: panicked\n");
+		fprintf(stderr, "event: panicked\n");
 	} else if (event->type == BELFRY_EVENT_STOPPED) {
-		printf("event: stopped, reason %d\n", event->result->reason);
+		fprintf(stderr, "event: stopped, reason %d\n", event->result->reason);
 		h->stopped = true;
 		h->status = event->result->status;
 	}
-	fflush(stdout);
 }
 
 void hosted_start(struct hosted *h, int argc, char **argv)

@@ -17,8 +17,8 @@ struct hosted {
 };
 
 /*
- * Start KERNEL [COMMAND-LINE] of @argv; console and events go to standard output. A
- * failure ends the program.
+ * Start KERNEL [COMMAND-LINE] of @argv. Its console goes to standard output, its events
+ * to standard error. A failure ends the program.
  */
 void hosted_start(struct hosted *h, int argc, char **argv);
 

@@ -112,7 +112,8 @@ BELFRY_API int belfry_server_start(struct belfry_server *server,
  * The limits on who may join are for those who connect to the path; here they are not
  * asked.
  *
- * Return: the client's ID; -EMFILE; -ENOSPC when all 65536 IDs are in use; -ENOMEM.
+ * Return: the client's ID; -ENOTSOCK or -EINVAL when @sock is something else; -EMFILE;
+ * -ENOSPC when all 65536 IDs are in use; -ENOMEM.
  */
 BELFRY_API int belfry_server_add(struct belfry_server *server, int sock,
 				 struct belfry_error *err);

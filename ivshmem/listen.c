@@ -173,14 +173,17 @@ static int bind_address(int sock, const struct sockaddr_un *sa, struct belfry_er
 	return bf_err_sys(err, e, "cannot make the socket %s", sa->sun_path);
 }
 
-/* Before anybody can connect. */
+/*
+ * Before anybody can connect. The file is given away last: its owner may put a link to
+ * something else in its place.
+ */
 static int set_access(const struct bf_listener_conf *conf, struct belfry_error *err)
 {
-	if ((conf->uid != (uid_t)-1 || conf->gid != (gid_t)-1) &&
-	    chown(conf->path, conf->uid, conf->gid) < 0)
-		return bf_err_sys(err, errno, "%s: owner and group", conf->path);
 	if (conf->has_mode && chmod(conf->path, conf->mode) < 0)
 		return bf_err_sys(err, errno, "%s: mode", conf->path);
+	if ((conf->uid != (uid_t)-1 || conf->gid != (gid_t)-1) &&
+	    lchown(conf->path, conf->uid, conf->gid) < 0)
+		return bf_err_sys(err, errno, "%s: owner and group", conf->path);
 	return 0;
 }
 

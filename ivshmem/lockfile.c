@@ -51,10 +51,19 @@ static int try_take(const char *path, struct belfry_error *err)
 	return is_at(fd, path) ? bf_take(&fd) : -EAGAIN;
 }
 
-int bf_lockfile_take(const char *path, struct belfry_error *err)
+int bf_lockfile_note(const char *path, int fd, struct belfry_error *err)
 {
 	char pid[16];
-	int fd = -EAGAIN;
+	int len = snprintf(pid, sizeof(pid), "%d\n", getpid());
+
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, len, 0) < 0)
+		return bf_err_sys(err, errno, "%s", path);
+	return 0;
+}
+
+int bf_lockfile_take(const char *path, struct belfry_error *err)
+{
+	int fd = -EAGAIN, r;
 
 	for (int i = 0; i < TRIES && fd == -EAGAIN; i++)
 		fd = try_take(path, err);
@@ -62,14 +71,11 @@ int bf_lockfile_take(const char *path, struct belfry_error *err)
 		return bf_err(err, EADDRINUSE, "%s: others take it all the time", path);
 	if (fd < 0)
 		return fd;
-	if (ftruncate(fd, 0) < 0 ||
-	    pwrite(fd, pid, snprintf(pid, sizeof(pid), "%d\n", getpid()), 0) < 0) {
-		int e = bf_err_sys(err, errno, "%s", path);
-
-		bf_lockfile_release(path, fd);
-		return e;
-	}
-	return fd;
+	r = bf_lockfile_note(path, fd, err);
+	if (r == 0)
+		return fd;
+	bf_lockfile_release(path, fd);
+	return r;
 }
 
 void bf_lockfile_release(const char *path, int fd)

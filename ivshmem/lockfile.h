@@ -13,6 +13,9 @@
  */
 int bf_lockfile_take(const char *path, struct belfry_error *err);
 
+/* Whoever asks is to be told of this process: the lock is one that it was handed. */
+int bf_lockfile_note(const char *path, int fd, struct belfry_error *err);
+
 /* Remove the file, unless it is another one by now, and let go (takes). -1 is fine. */
 void bf_lockfile_release(const char *path, int fd);
 

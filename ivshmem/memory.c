@@ -56,6 +56,14 @@ static int check_size(const char *what, int fd, uint64_t size, struct belfry_err
 		      (long long)st.st_size, size);
 }
 
+static bool is_same_file(int a, int b)
+{
+	struct stat sa, sb;
+
+	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
+	       sa.st_ino == sb.st_ino;
+}
+
 struct shm_name {
 	char text[256];
 };
@@ -69,9 +77,14 @@ static struct shm_name shm_name(const struct bf_file *shm)
 	return name;
 }
 
-void bf_memory_unlink_shm(const struct bf_file *shm)
+void bf_memory_unlink_shm(const struct bf_file *shm, int fd)
 {
-	if (shm->path)
+	BF_CLOSE int named = -1;
+
+	if (!shm->path)
+		return;
+	named = shm_open(shm_name(shm).text, O_RDONLY | O_CLOEXEC, 0);
+	if (named >= 0 && is_same_file(named, fd))
 		shm_unlink(shm_name(shm).text);
 }
 
@@ -106,7 +119,7 @@ int bf_memory_shm(const char *what, const struct bf_file *shm, uint64_t size, bo
 		r = try_map(name, fd, BF_HUGEPAGES_NONE, size, err);
 	if (r < 0) {
 		if (*made)
-			bf_memory_unlink_shm(shm);
+			bf_memory_unlink_shm(shm, fd);
 		return r;
 	}
 	return bf_take(&fd);

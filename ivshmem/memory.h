@@ -14,7 +14,9 @@
  */
 int bf_memory_shm(const char *what, const struct bf_file *shm, uint64_t size, bool *made,
 		  struct belfry_error *err);
-void bf_memory_unlink_shm(const struct bf_file *shm);
+
+/* Remove the name, if it is @fd's still (borrowed). */
+void bf_memory_unlink_shm(const struct bf_file *shm, int fd);
 
 /* A file without a name, in a directory. Return: a descriptor (returns)... */
 int bf_memory_in_dir(const char *what, const char *dir, uint64_t size,

@@ -44,11 +44,21 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/capability.h>
 
 #include "base/clock.h"
 #include "ivshmem/server_parts.h"
 
 #define OTHER_FDS 32 /* of the process, that are no clients' */
+
+/*
+ * Of descriptors in flight, which RLIMIT_NOFILE limits as well: what the store keeps,
+ * what an upgrade hands over, and messages have a part each.
+ */
+#define IN_FLIGHT_PARTS 3
 
 /* --- coming --- */
 
@@ -136,11 +146,29 @@ static int enter(struct bf_server *s, int sock, const struct bf_creds *creds,
 	return c->entrant.id;
 }
 
+static int check_socket(int sock, struct belfry_error *err)
+{
+	int domain = 0, type = 0;
+	socklen_t len = sizeof(int);
+
+	if (getsockopt(sock, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0)
+		return bf_err_sys(err, errno, "descriptor %d", sock);
+	getsockopt(sock, SOL_SOCKET, SO_TYPE, &type, &len);
+	if (domain != AF_UNIX || type != SOCK_STREAM)
+		return bf_err(err, EINVAL, "descriptor %d is no AF_UNIX stream socket",
+			      sock);
+	return 0;
+}
+
 int bf_server_add(struct bf_server *s, int sock, struct belfry_error *err)
 {
 	struct bf_creds creds = creds_of(sock);
-	int id;
+	int id = check_socket(sock, err);
 
+	if (id < 0) {
+		bf_close(&sock);
+		return id;
+	}
 	fcntl(sock, F_SETFD, FD_CLOEXEC);
 	id = enter(s, sock, &creds, err);
 	if (id >= 0)
@@ -160,14 +188,27 @@ static unsigned int clients_of_uid(struct bf_server *s, uid_t uid)
 	return n;
 }
 
-unsigned int bf_server_fit(unsigned int vectors)
+/* May this process have more descriptors in flight than RLIMIT_NOFILE? unix(7) */
+static bool exceeds_in_flight(void)
 {
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	return syscall(SYS_capget, &header, data) == 0 &&
+	       (data[0].effective & (1U << CAP_SYS_RESOURCE | 1U << CAP_SYS_ADMIN));
+}
+
+unsigned int bf_server_fit(unsigned int vectors, bool stored)
+{
+	unsigned int of_each = 2 + vectors;
 	struct rlimit limit = { 0 };
 
 	getrlimit(RLIMIT_NOFILE, &limit);
 	if (limit.rlim_cur < OTHER_FDS)
 		return 0;
-	return (limit.rlim_cur - OTHER_FDS) / (2 + vectors);
+	if (stored && !exceeds_in_flight())
+		of_each = IN_FLIGHT_PARTS * (1 + vectors);
+	return (limit.rlim_cur - OTHER_FDS) / of_each;
 }
 
 /* Return: 0; a negative errno, the message why it is refused. */
@@ -178,7 +219,7 @@ static int admit(struct bf_server *s, int sock, const struct bf_creds *creds,
 	unsigned int same = l->clients_of_uid ? clients_of_uid(s, creds->uid) : 0;
 	unsigned int count = bf_roster_count(s->roster);
 
-	if (count >= bf_server_fit(s->vectors))
+	if (count >= bf_server_fit(s->vectors, s->store.keep))
 		return bf_err(err, EMFILE,
 			      "there are %u clients, as many as RLIMIT_NOFILE has "
 			      "descriptors for",

@@ -30,9 +30,10 @@ void bf_server_set_level(struct bf_server *s, enum belfry_log_level level);
 /*
  * How many clients with @vectors each RLIMIT_NOFILE has descriptors for. It counts one
  * more for each than it holds, since handing over takes as many, and leaves some for the
- * rest of the process.
+ * rest of the process. @stored: a store keeps them. That is in flight all the time, which
+ * the kernel limits by RLIMIT_NOFILE, too, unless we have CAP_SYS_RESOURCE.
  */
-unsigned int bf_server_fit(unsigned int vectors);
+unsigned int bf_server_fit(unsigned int vectors, bool stored);
 
 /* Drop a client, the reason in the log. Return: 0; -ENOENT. */
 int bf_server_drop(struct bf_server *s, unsigned int id, const char *why);

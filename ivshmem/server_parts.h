@@ -26,8 +26,9 @@ struct bf_client {
 	uint64_t waiting_max;  /* messages */
 	uint64_t stalled;      /* since when nothing has gone out; 0: it does */
 	bool scarce;           /* ... because the kernel is short of something */
-	uint64_t idle;         /* while it is: since when this one has read nothing */
-	int unread;            /* ... and what it has to read, in bytes of the kernel's */
+	uint64_t idle; /* while it or others wait: since when it has read nothing; 0: not
+			* noted yet */
+	int unread;    /* ... and what it has to read, in bytes of the kernel's */
 };
 
 TAILQ_HEAD(bf_clients, bf_client);

@@ -82,6 +82,8 @@ static void look_later(struct bf_server *s);
 static void client_stalls(struct bf_client *c, bool scarce)
 {
 	c->scarce = scarce;
+	if (!c->stalled && !scarce)
+		c->idle = 0; /* its socket has had room before, so it has read */
 	if (!c->stalled)
 		c->stalled = bf_now_ns();
 	c->server->stats.stalls++;
@@ -202,7 +204,7 @@ static int unread(const struct bf_client *c)
 	return ioctl(c->sock, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
 }
 
-/* Descriptors are short: note since when @c has had some, and has read nothing. */
+/* Note since when @c has had something to read, and has read nothing. */
 static void note_idle(struct bf_client *c, uint64_t now)
 {
 	int bytes = unread(c);
@@ -212,16 +214,19 @@ static void note_idle(struct bf_client *c, uint64_t now)
 	c->unread = bytes;
 }
 
-static void drop_if_stalled(struct bf_client *c, uint64_t now, bool scarce)
+/* One that reads, however slowly, is not: what it may lag behind is limited, too. */
+static void drop_if_idle(struct bf_client *c, uint64_t now)
 {
 	const uint64_t limit = c->server->limits.stall_ns;
 
-	if (c->stalled && !c->scarce && now - c->stalled > limit)
+	if (now - c->idle <= limit)
+		return;
+	if (c->stalled && !c->scarce)
 		bf_client_leave(c, BELFRY_LOG_WARNING,
 				"dropped: it has read nothing for %.3g s, %" PRIu64
 				" messages wait",
 				(double)limit / BF_NS_PER_S, c->entrant.waiting);
-	else if (scarce && now - c->idle > limit)
+	else
 		bf_client_leave(
 			c, BELFRY_LOG_WARNING,
 			"dropped: it has read nothing for %.3g s, and descriptors "
@@ -242,8 +247,11 @@ static bool is_scarce(struct bf_server *s)
 	return false;
 }
 
-/* Drop those who have taken nothing for too long. Return: whether anybody waits still. */
-static bool drop_stalled(struct bf_server *s)
+/*
+ * Drop those who keep us or others waiting, and read nothing. Return: whether anybody
+ * waits still.
+ */
+static bool drop_idle(struct bf_server *s)
 {
 	const uint64_t now = bf_now_ns();
 	const bool scarce = is_scarce(s);
@@ -254,12 +262,13 @@ static bool drop_stalled(struct bf_server *s)
 		struct bf_client *c = bf_client_of(e);
 
 		next = TAILQ_NEXT(e, link);
-		if (scarce)
-			note_idle(c, now);
-		else
-			c->idle = 0;
 		waiting |= c->stalled != 0;
-		drop_if_stalled(c, now, scarce);
+		if (!scarce && !c->stalled) {
+			c->idle = 0;
+			continue;
+		}
+		note_idle(c, now);
+		drop_if_idle(c, now);
 	}
 	return waiting;
 }
@@ -270,7 +279,7 @@ void bf_server_look(struct bf_op *op, int res)
 
 	if (s->closing)
 		return;
-	if (drop_stalled(s))
+	if (drop_idle(s))
 		look_later(s);
 	bf_server_flush(s);
 }

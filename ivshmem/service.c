@@ -103,8 +103,8 @@ static int index_carriers(struct belfry_server *s, struct heirloom *h,
 
 /* --- the parts, in the order they are made --- */
 
-static int copy_conf(struct bf_service_conf *to, const struct bf_service_conf *from,
-		     struct belfry_error *err)
+int bf_service_conf_copy(struct bf_service_conf *to, const struct bf_service_conf *from,
+			 struct belfry_error *err)
 {
 	struct bf_size_text number;
 	const char *text;
@@ -157,8 +157,12 @@ static int make_lock(struct belfry_server *s, const struct heirloom *h,
 	if (!s->lock_path)
 		return 0;
 	s->lock_fd = inherit(h, "lock");
-	if (s->lock_fd < 0)
-		s->lock_fd = bf_lockfile_take(s->lock_path, err);
+	if (s->lock_fd >= 0) {
+		if (bf_lockfile_note(s->lock_path, s->lock_fd, err) < 0)
+			bf_log(&s->log, BELFRY_LOG_WARNING, "%s", err->msg);
+		return 0;
+	}
+	s->lock_fd = bf_lockfile_take(s->lock_path, err);
 	return s->lock_fd < 0 ? s->lock_fd : 0;
 }
 
@@ -323,7 +327,7 @@ static int build(struct belfry_server *s, const struct bf_service_conf *conf,
 		 struct heirloom *h, struct belfry_error *err)
 {
 	struct belfry_error why;
-	int r = copy_conf(&s->conf, conf, err);
+	int r = bf_service_conf_copy(&s->conf, conf, err);
 
 	if (r == 0)
 		r = find_path(s, conf, err);
@@ -380,8 +384,8 @@ void belfry_server_destroy(struct belfry_server *s)
 		bf_control_stop(&s->control);
 		bf_loop_cancel(s->loop, &s->metrics_op);
 		bf_server_destroy(s->core);
-		bf_service_remove_extras(s);
 	}
+	bf_service_remove_extras(s);
 	bf_loop_destroy(s->loop);
 	bf_close(&s->state);
 	bf_close(&s->memory);

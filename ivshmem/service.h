@@ -30,6 +30,8 @@ struct belfry_server {
 	int memory;
 	int state;
 	bool made_shm;
+	bool wrote_pid; /* so it is ours to remove */
+	bool wrote_metrics;
 	bool inherited_memory;
 	bool anew;      /* nothing is known of clients of a server before */
 	bool activated; /* the socket was not made by us, nor by who was before us */
@@ -43,6 +45,10 @@ struct belfry_server {
 };
 
 /* --- service.c --- */
+
+/* Return: 0, @to then takes bf_schema_fini() and free() of its name; -ENOMEM, so too. */
+int bf_service_conf_copy(struct bf_service_conf *to, const struct bf_service_conf *from,
+			 struct belfry_error *err);
 
 /* What @conf says of who may join. @out is filled in on success. Return: 0; -EINVAL. */
 int bf_service_limits(struct bf_limits *out, const struct bf_service_conf *conf,

@@ -53,10 +53,9 @@ static void *thread_main(void *arg)
 	struct belfry_server *s = arg;
 	struct pollfd fds[] = { { .fd = bf_loop_fd(s->loop), .events = POLLIN },
 				{ .fd = s->stop_fd, .events = POLLIN } };
-	int r = 0;
+	int r;
 
-	while (r == 0) {
-		r = process(s);
+	while ((r = process(s)) == 0) {
 		poll(fds, 2, -1);
 		if (fds[1].revents)
 			return NULL;
@@ -205,16 +204,16 @@ static bool differs(const struct bf_key *key, const void *a, const void *b)
 	return ta && tb ? strcmp(ta, tb) != 0 : ta != tb;
 }
 
-/* Make @own what @now says, as far as that is possible. */
-static int merge(struct belfry_server *s, struct bf_service_conf *own,
+/* Fill in @out: what the server has, changed to @now as far as that is possible. */
+static int merge(struct belfry_server *s, struct bf_service_conf *out,
 		 const struct bf_service_conf *now, struct belfry_error *err)
 {
 	struct bf_size_text number;
 	const char *text;
-	int r = 0;
+	int r = bf_service_conf_copy(out, &s->conf, err);
 
 	for (const struct bf_key *key = bf_server_keys; key->name && r == 0; key++) {
-		if (!differs(key, own, now))
+		if (!differs(key, out, now))
 			continue;
 		if (!may_change(key)) {
 			bf_log(&s->log, BELFRY_LOG_WARNING,
@@ -224,28 +223,43 @@ static int merge(struct belfry_server *s, struct bf_service_conf *own,
 		}
 		text = bf_schema_text(key, now, &number);
 		if (text)
-			r = bf_schema_set(key, own, text, err);
+			r = bf_schema_set(key, out, text, err);
 		else /* a text that is not given any more */
-			free(bf_take_ptr((char **)((char *)own + key->at)));
+			free(bf_take_ptr((char **)((char *)out + key->at)));
 	}
 	return r;
+}
+
+/* The name stays where it is: messages use it without the lock. */
+static void take_conf(struct belfry_server *s, struct bf_service_conf *next)
+{
+	struct bf_service_conf old = s->conf;
+
+	s->conf = *next;
+	s->conf.name = old.name;
+	old.name = next->name;
+	*next = old;
 }
 
 int bf_service_reload(struct belfry_server *s, const struct bf_service_conf *conf,
 		      struct belfry_error *err)
 {
+	struct bf_service_conf next = { 0 };
 	struct bf_limits limits;
 	int r = bf_service_limits(&limits, conf, err);
 
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&s->lock);
-	r = merge(s, &s->conf, conf, err);
+	r = merge(s, &next, conf, err);
 	if (r == 0) {
+		take_conf(s, &next);
 		bf_server_set_limits(s->core, &limits);
 		bf_server_set_level(s->core, bf_service_level(s, conf));
 	}
 	bf_service_leave(s);
 	bf_limits_fini(&limits);
+	bf_schema_fini(bf_server_keys, &next);
+	free(next.name);
 	return r;
 }

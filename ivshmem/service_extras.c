@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ivshmem/service_extras.c - a server's status, control socket and files */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 
 unsigned int belfry_server_capacity(struct belfry_server *s)
 {
-	uint64_t fit = s ? bf_server_fit(s->conf.vectors) : 0;
+	uint64_t fit = s ? bf_server_fit(s->conf.vectors, s->store.keep) : 0;
 
 	return s && fit > s->conf.clients_max ? s->conf.clients_max : fit;
 }
@@ -64,32 +65,48 @@ static int make_control(struct belfry_server *s, struct belfry_error *err)
 	return bf_control_start(&s->control, s->loop, path, tell_status, s, &s->log, err);
 }
 
+/* A file that was not there: what others may have put in its place is not followed. */
+static int make_file(const char *path, const char *text, struct belfry_error *err)
+{
+	BF_CLOSE int fd = -1;
+	FILE *out;
+	int e = 0;
+
+	unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	out = fd >= 0 ? fdopen(fd, "w") : NULL;
+	if (!out)
+		return bf_err_sys(err, errno, "%s", path);
+	fd = -1; /* out's */
+	if (fputs(text, out) < 0)
+		e = errno;
+	if (fclose(out) != 0 && e == 0)
+		e = errno;
+	return e == 0 ? 0 : bf_err_sys(err, e, "%s", path);
+}
+
 /* Write a file so that readers see the old one or the new one. */
 static int write_file(const char *path, const char *text, struct belfry_error *err)
 {
 	BF_FREE char *new = bf_service_beside(path, ".new");
-	FILE *out = new ? fopen(new, "we") : NULL;
-	bool failed;
+	int r = new ? make_file(new, text, err)
+		    : bf_err(err, ENOMEM, "%s: out of memory", path);
 
-	if (!new)
-		return bf_err(err, ENOMEM, "%s: out of memory", path);
-	if (!out)
-		return bf_err_sys(err, errno, "%s", new);
-	failed = fputs(text, out) < 0;
-	failed |= fclose(out) != 0;
-	if (!failed && rename(new, path) == 0)
-		return 0;
-	bf_err_sys(err, errno, "%s", path);
-	unlink(new);
-	return -EIO;
+	if (r == 0 && rename(new, path) < 0)
+		r = bf_err_sys(err, errno, "%s", path);
+	if (r < 0 && new)
+		unlink(new);
+	return r;
 }
 
 static int write_metrics(struct belfry_server *s, struct belfry_error *err)
 {
 	BF_FREE char *text = bf_service_text(s, BELFRY_STATUS_PROMETHEUS);
+	int r = text ? write_file(s->conf.metrics.path, text, err)
+		     : bf_err(err, ENOMEM, "no memory for the metrics");
 
-	return text ? write_file(s->conf.metrics.path, text, err)
-		    : bf_err(err, ENOMEM, "no memory for the metrics");
+	s->wrote_metrics |= r == 0;
+	return r;
 }
 
 static void metrics_due(struct bf_op *op, int res)
@@ -111,8 +128,10 @@ static int make_files(struct belfry_server *s, struct belfry_error *err)
 	int r = 0;
 
 	snprintf(pid, sizeof(pid), "%d\n", getpid());
-	if (s->conf.pid_file.path)
+	if (s->conf.pid_file.path) {
 		r = write_file(s->conf.pid_file.path, pid, err);
+		s->wrote_pid = r == 0;
+	}
 	if (r < 0 || !s->conf.metrics.path)
 		return r;
 	r = write_metrics(s, err);
@@ -132,10 +151,10 @@ int bf_service_make_extras(struct belfry_server *s, struct belfry_error *err)
 
 void bf_service_remove_extras(struct belfry_server *s)
 {
-	if (s->conf.metrics.path)
+	if (s->wrote_metrics)
 		unlink(s->conf.metrics.path);
-	if (s->conf.pid_file.path)
+	if (s->wrote_pid)
 		unlink(s->conf.pid_file.path);
 	if (s->made_shm)
-		bf_memory_unlink_shm(&s->conf.shm);
+		bf_memory_unlink_shm(&s->conf.shm, s->memory);
 }

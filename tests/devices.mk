@@ -11,7 +11,8 @@ tests-y += msix
 msix-test-y := tests/unit/msix_test.o devices/msix.o $(fake-vm-objs)
 
 ivshmem-objs := tests/unit/fake_peer.o $(fake-vm-objs) devices/bells.o devices/early.o devices/ivshmem.o \
-	devices/ivshmem_conf.o devices/ivshmem_memory.o devices/msix.o tests/unit/fake_loop.o \
+	devices/ivshmem_by_hand.o devices/ivshmem_conf.o devices/ivshmem_memory.o \
+	devices/ivshmem_stats.o devices/msix.o tests/unit/fake_loop.o \
 	base/number.o
 
 tests-y += ivshmem

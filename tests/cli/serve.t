@@ -117,6 +117,30 @@ subtest 'what is another program\'s is left alone' => sub {
 	unlink $path;
 };
 
+subtest 'a server that is refused removes no files of others' => sub {
+	my $other = IO::Socket::UNIX->new(Local => $path, Listen => 1);
+	my $pid = config('theirs.pid', "1\n");
+	my $metrics = config('theirs.prom', "# theirs\n");
+	my @files = ('-p', $pid, '--metrics', $metrics);
+	($status, $out, $err) = belfry('serve', '-S', $path, @files);
+	is $status, 7, 'the path is taken: status';
+	is slurp($pid) . slurp($metrics), "1\n# theirs\n", 'files stay';
+	($status, $out, $err) = belfry('serve', '-S', "$path.2", '--control', $path, @files);
+	is $status, 7, 'the control socket is taken: status';
+	is slurp($pid) . slurp($metrics), "1\n# theirs\n", 'files stay';
+	unlink $path, $pid, $metrics;
+};
+
+subtest 'a link in the place of a file to write is not followed' => sub {
+	my $precious = config('precious', "precious\n");
+	symlink $precious, "$dir/pid.new";
+	my $server = serve('-S', $path, '-p', "$dir/pid");
+	is slurp("$dir/pid"), "$server->{pid}\n", 'the file is written';
+	is slurp($precious), "precious\n", 'what the link names is not';
+	end($server);
+	ok !-e "$dir/pid", 'and it is removed';
+};
+
 subtest 'owner, group and mode' => sub {
 	my $server = serve('-S', $path, qw(--mode 0620 --owner 0 --group 65534));
 	my @stat = stat $path;
@@ -147,6 +171,9 @@ subtest 'memory of any kind' => sub {
 	is $status, 3, 'another size: status';
 	is $err, "belfry: ivshmem: shm $shm is there with 1048576 bytes, not 2097152\n", 'message';
 	unlink "/dev/shm/$shm";
+	($status, $out, $err) = belfry('serve', '-S', $path, '-M', $shm, qw(--allow-uids nobody-at-all));
+	is $status, 3, 'a mistake elsewhere: status';
+	ok !-e "/dev/shm/$shm", 'none is left behind';
 	$server = serve('-S', $path, '-l', '1M', '-m', $dir);
 	is status_of($path)->{size}, 1 << 20, 'a file in a directory';
 	end($server);
@@ -242,7 +269,7 @@ subtest 'who reads nothing, or a byte a second, is dropped when the time is over
 	my $load = spawn("$build/clients", qw(--clients=8 --vectors=64), $path);
 	for (1 .. 30) {
 		sysread $slow[1], my $byte, 1;
-		select undef, undef, undef, 0.1;
+		select undef, undef, undef, 1;
 		last if slurp("$dir/err.$server->{n}") =~ /(dropped.*){2}/s;
 	}
 	($status, $out, $err) = finish($load);
@@ -250,6 +277,23 @@ subtest 'who reads nothing, or a byte a second, is dropped when the time is over
 	($status, $out, $err) = end($server);
 	is scalar(() = $err =~ /peer [01] dropped: it has read nothing for 1 s, \d+ messages wait/g), 2,
 		'both are dropped' or diag $err;
+};
+
+subtest 'who reads slowly, but reads, stays' => sub {
+	my $server = serve('-S', $path, qw(-n 64 --stall 1));
+	my $slow = connect_raw();
+	wait_peers(1);
+	my $load = spawn("$build/clients", qw(--clients=8 --vectors=64 --among-others), $path);
+	for (1 .. 15) {
+		sysread $slow, my $message, 8;
+		select undef, undef, undef, 0.2;
+	}
+	my $counters = wait_peers(1)->{counters};
+	is $counters->{stalled}, 1, 'more waits for it than its socket takes, for three seconds';
+	is $counters->{dropped}, 0, 'but it is there';
+	($status) = finish($load);
+	is $status, 0, 'the others have had every message';
+	end($server);
 };
 
 subtest 'who lags too many bytes behind is dropped' => sub {
@@ -308,6 +352,16 @@ subtest 'status and metrics' => sub {
 	($status, $out, $err) = belfry('serve', '--status', $path);
 	is $status, 5, 'no server: status';
 	like $err, qr/^belfry: \Q$path\E\.control: No such file/, 'message';
+};
+
+subtest 'a server that says nothing is not waited for' => sub {
+	my $server = serve('-S', $path);
+	kill 'STOP', $server->{pid};
+	($status, $out, $err) = belfry('serve', '--status', $path);
+	is $status, 5, 'status';
+	is $err, "belfry: $path.control: the server says nothing\n", 'message';
+	kill 'CONT', $server->{pid};
+	end($server);
 };
 
 subtest 'the background' => sub {

@@ -89,6 +89,30 @@ subtest 'an upgrade that fails changes nothing' => sub {
 	is $status, 0, 'status';
 };
 
+subtest 'a configuration with a mistake is found before the upgrade' => sub {
+	my $good = "servers:\n  a: { path: $path }\n";
+	my $file = config('upgrade.yaml', $good);
+	my $server = serve($file);
+	my $inside = connect_raw();
+	my $before = wait_peers(1);
+	for ([$good . "  a b: [\n", 'does not parse'], [undef, 'is gone'],
+		["servers:\n  a: { path: $path, allow_uids: nobody-at-all }\n", 'names nobody'])
+	{
+		my ($text, $what) = @$_;
+		my $said = () = slurp("$dir/err.$server->{n}") =~ /failed, serving on/g;
+		defined $text ? config('upgrade.yaml', $text) : unlink $file;
+		kill 'USR2', $server->{pid};
+		ok wait_for_error($server, qr/(?:upgrade to \S+ failed, serving on\n.*){@{[$said + 1]}}/s),
+			"one that $what: log";
+		is_deeply who(status_of($path)), who($before), 'the peer is there';
+	}
+	config('upgrade.yaml', $good);
+	kill 'USR2', $server->{pid};
+	ok wait_for_error($server, qr/1 clients are there/), 'when it is mended, the upgrade works';
+	end($server);
+	is_deeply [glob("$dir/ring*")], [], 'no file is left behind';
+};
+
 subtest 'a server that is killed goes on where it was' => sub {
 	my $kills = 5 * $times;
 	my $manager = managed(['--kill-ms', 50, '--kills', $kills], '-n', 2);

@@ -260,6 +260,10 @@ static void doorbells_that_make_no_sense_are_refused(void **state)
 	refused(ENOENT, "there is no peer 2", belfry_vm_remove_peer(a, 0, 2, &err));
 	refused(ENOENT, "there is no peer 4294967295",
 		belfry_vm_remove_peer(a, 0, UINT32_MAX, &err));
+	add(a, 65534, h.bells[1]);
+	refused(ENOENT, "there is no peer 4294967294",
+		belfry_vm_remove_peer(a, 0, 4294967294, &err));
+	assert_int_equal(belfry_vm_remove_peer(a, 0, 65534, NULL), 0); /* it was there */
 	belfry_vm_destroy(a);
 	hand_done(&h);
 }

@@ -105,9 +105,9 @@ subtest 'examples/ is a folder that builds elsewhere' => sub {
 	my ($status, $out, $err) = command('make', '-C', "$dir/examples", 'O=build', "CC=$cc",
 		'WERROR=1', "LDFLAGS=-Wl,-rpath,$prefix/lib");
 	is $status, 0 or diag $err;
-	($status, $out) = command("$dir/examples/build/loop_poll", guest('hello'));
+	($status, $out, $err) = command("$dir/examples/build/loop_poll", guest('hello'));
 	is $status, 0;
-	like $out, qr/^event: stopped, reason 4$/m;
+	like $err, qr/^event: stopped, reason 4$/m;
 };
 
 # --- manual pages ---

@@ -128,8 +128,7 @@ class Life(unittest.TestCase):
         code = ("import belfry, sys\n"
                 f"config = belfry.Config('vms: {{ vm: {{ kernel: {guest('idle')} }} }}')\n"
                 "vm = belfry.VM(config, 'vm'); vm.start()\n"
-                "print('waiting', flush=True)\n"
-                "try:\n    vm.wait()\n"
+                "try:\n    print('waiting', flush=True); vm.wait()\n"
                 "except KeyboardInterrupt:\n    vm.close(); print('interrupted')\n")
         with subprocess.Popen([sys.executable, "-B", "-c", code], stdout=subprocess.PIPE,
                               text=True) as child:

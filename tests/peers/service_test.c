@@ -12,11 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include <linux/capability.h>
 
 #include <cmocka.h>
 
@@ -195,6 +199,29 @@ static void a_socketpair_is_let_in_whatever_the_policy(void **state)
 	close(ends[0]);
 	run(f);
 	assert_non_null(strstr(f->log, "ring: peer 0 has left\n"));
+}
+
+static void what_is_no_stream_socket_is_not_let_in(void **state)
+{
+	struct fixture *f = *state;
+	char want[80];
+	int ends[2];
+
+	start(f);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	snprintf(want, sizeof(want), "descriptor %d: Socket operation on non-socket",
+		 ends[1]);
+	assert_int_equal(belfry_server_add(f->server, ends[1], &f->err), -ENOTSOCK);
+	assert_string_equal(f->err.msg, want);
+	assert_int_equal(fcntl(ends[1], F_GETFD), -1); /* closed */
+	close(ends[0]);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends), 0);
+	snprintf(want, sizeof(want), "descriptor %d is no AF_UNIX stream socket",
+		 ends[1]);
+	assert_int_equal(belfry_server_add(f->server, ends[1], &f->err), -EINVAL);
+	assert_string_equal(f->err.msg, want);
+	close(ends[0]);
+	assert_int_equal(belfry_server_peers(f->server, NULL, 0), 0);
 }
 
 static void *add_one(void *arg)
@@ -466,6 +493,103 @@ static void a_successor_without_state_begins_anew(void **state)
 	belfry_server_destroy(first);
 }
 
+/* Clear, or set again, what we have of CAP_SYS_RESOURCE and CAP_SYS_ADMIN. */
+static void set_capabilities(bool on)
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	const uint32_t some = 1U << CAP_SYS_RESOURCE | 1U << CAP_SYS_ADMIN;
+
+	assert_int_equal(syscall(SYS_capget, &header, data), 0);
+	data[0].effective = on ? data[0].permitted : data[0].effective & ~some;
+	assert_int_equal(syscall(SYS_capset, &header, data), 0);
+}
+
+static void with_a_store_capacity_follows_what_may_be_in_flight(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit limit, small = { .rlim_cur = 32 + 150 };
+	unsigned int before, after;
+
+	set(f, "vectors", "4");
+	start(f);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	small.rlim_max = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &small);
+	set_capabilities(false);
+	before = belfry_server_capacity(f->server);
+	use_store(f, 0);
+	after = belfry_server_capacity(f->server);
+	set_capabilities(true);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	assert_int_equal(before, 150 / 6);
+	assert_int_equal(after, 150 / 15);
+}
+
+/* --- files --- */
+
+static bool has_shm(const char *name)
+{
+	BF_CLOSE int fd = shm_open(name, O_RDONLY | O_CLOEXEC, 0);
+
+	return fd >= 0;
+}
+
+static void a_server_that_cannot_start_leaves_no_shared_memory(void **state)
+{
+	struct fixture *f = *state;
+	char name[40];
+
+	snprintf(name, sizeof(name), "/belfry-service-%d", getpid());
+	set(f, "shm", name);
+	set(f, "allow_uids", "nobody-at-all");
+	assert_int_equal(belfry_server_create(f->cfg, "ring", &f->server, &f->err),
+			 -EINVAL);
+	assert_false(has_shm(name));
+}
+
+static void a_successor_removes_no_memory_but_its_own(void **state)
+{
+	struct fixture *f = *state;
+	struct belfry_server *first;
+	char own[40], theirs[48];
+
+	snprintf(own, sizeof(own), "/belfry-service-%d", getpid());
+	snprintf(theirs, sizeof(theirs), "%s-theirs", own);
+	set(f, "shm", own);
+	start(f);
+	assert_int_equal(belfry_server_handover(f->server, hand, f, &f->err), 0);
+	BF_CLOSE int fd = shm_open(theirs, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	set(f, "shm", theirs);
+	first = f->server;
+	resume(f);
+	belfry_server_destroy(bf_take_ptr(&f->server));
+	assert_true(has_shm(theirs));
+	belfry_server_destroy(first);
+	assert_false(has_shm(own));
+	shm_unlink(theirs);
+}
+
+static void a_successor_is_who_the_lock_file_names(void **state)
+{
+	struct fixture *f = *state;
+	struct belfry_server *first;
+	char path[80], text[16] = "";
+
+	start(f);
+	assert_int_equal(belfry_server_handover(f->server, hand, f, &f->err), 0);
+	snprintf(path, sizeof(path), "%s.lock", f->path);
+	BF_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, "123456789\n", 10, 0), 10);
+	first = f->server;
+	resume(f);
+	assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
+	assert_int_equal(strtol(text, NULL, 10), getpid());
+	belfry_server_destroy(bf_take_ptr(&f->server));
+	belfry_server_destroy(first);
+}
+
 static void the_most_vectors_are_handed_over(void **state)
 {
 	struct fixture *f = *state;
@@ -563,6 +687,7 @@ int main(void)
 		TEST(a_program_that_polls_serves_clients),
 		TEST(a_thread_of_the_librarys_serves_them_as_well),
 		TEST(a_socketpair_is_let_in_whatever_the_policy),
+		TEST(what_is_no_stream_socket_is_not_let_in),
 		TEST(what_another_thread_has_added_is_attended_to),
 		TEST(peers_and_figures_are_told),
 		TEST(capacity_follows_the_limit_of_descriptors),
@@ -573,6 +698,10 @@ int main(void)
 		TEST(a_client_that_the_store_does_not_take_is_refused),
 		TEST(a_handover_that_fails_leaves_all_as_it_was),
 		TEST(a_successor_without_state_begins_anew),
+		TEST(with_a_store_capacity_follows_what_may_be_in_flight),
+		TEST(a_server_that_cannot_start_leaves_no_shared_memory),
+		TEST(a_successor_removes_no_memory_but_its_own),
+		TEST(a_successor_is_who_the_lock_file_names),
 		TEST(the_most_vectors_are_handed_over),
 		TEST(mistakes_of_the_caller_are_errors),
 		TEST(a_second_server_at_the_path_is_an_error),

@@ -504,6 +504,8 @@ static void the_receivers_interrupt_says_so_while_rts_is_unused(void **state)
 	struct fixture *f = *state;
 
 	put(f, UART_IER, UART_IER_RDI);
+	assert_int_equal(input(f, "a"), 0);
+	put(f, UART_MCR, UART_MCR_OUT2);
 	assert_int_equal(f->fake->input_wanted, 1);
 	assert_int_equal(input(f, "a"), 1);
 	get(f, UART_RX);
