@@ -81,6 +81,7 @@ LIBS = $(shell $(PKG_CONFIG) --libs liburing yaml-0.1 2>/dev/null || echo -lurin
 lib-y :=
 cli-y :=
 tests-y :=
+vm-tests-y :=
 programs-y :=
 include $(wildcard */build.mk)
 include $(wildcard arch/$(ARCH)/build.mk)
@@ -146,7 +147,7 @@ deps += $$($(1)-test-y)
 endef
 .PHONY: unit-tests
 unit-tests:
-$(foreach t,$(tests-y),$(eval $(call unit_test,$(t))))
+$(foreach t,$(tests-y) $(vm-tests-y),$(eval $(call unit_test,$(t))))
 
 -include $(patsubst %.o,$(O)/%.d,$(lib-y) $(cli-y) $(sort $(deps)))
 
@@ -156,6 +157,16 @@ $(foreach t,$(tests-y),$(eval $(call unit_test,$(t))))
 # EXPECT_ALL=1 makes a skipped test a failure.
 SCRIPTS := $(sort $(wildcard tests/guest/*.t tests/cli/*.t tests/interop/*.t) \
 	$(if $(VARIANT-y),,$(wildcard tests/install/*.t)))
+NO_VM := $(addprefix tests/,cli/check.t cli/serve.t cli/serve_again.t cli/systemd.t install/abi.t)
+test-programs = $(addprefix $(O)/tests/,$(addsuffix .t,$(1)))
+
+# Without KVM, tests of VMs run in an emulated machine that has it (tests/lab/): each has one
+# of its own. That is too slow for the sanitizers.
+VM_TESTS = $(call test-programs,$(vm-tests-y)) $(filter-out $(NO_VM),$(SCRIPTS))
+ifeq ($(wildcard /dev/kvm),)
+IN_LAB := --exec 'tests/lab/machine --again'
+NO_VM_TESTS := $(if $(VARIANT-y),y)
+endif
 LINUX_TESTS := $(if $(VARIANT-y)$(if $(IS_x86_64),,other),,$(sort $(wildcard tests/linux/*.t)))
 TEST_ENV = BELFRY_BUILD=$(O) BELFRY_EXPECT_ALL=$(EXPECT_ALL) CC="$(CC)" \
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 \
@@ -163,8 +174,10 @@ TEST_ENV = BELFRY_BUILD=$(O) BELFRY_EXPECT_ALL=$(EXPECT_ALL) CC="$(CC)" \
 
 .PHONY: test
 test: all unit-tests examples $(if $(LINUX_TESTS),try-linux)
-	$(Q)$(TEST_ENV) $(PROVE) --merge --timer $(addprefix $(O)/tests/,$(addsuffix .t,$(tests-y))) \
-		$(SCRIPTS) $(LINUX_TESTS)
+	$(Q)$(TEST_ENV) $(PROVE) --merge --timer $(call test-programs,$(tests-y)) \
+		$(filter $(NO_VM),$(SCRIPTS)) $(LINUX_TESTS)
+	$(if $(NO_VM_TESTS),@echo 'No /dev/kvm: tests of VMs run without sanitizers alone.',\
+		$(Q)$(TEST_ENV) $(PROVE) --merge --timer $(IN_LAB) $(VM_TESTS))
 
 # --- Linux guests -----------------------------------------------------------------------
 

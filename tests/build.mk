@@ -4,7 +4,7 @@ include tests/config.mk
 include $(wildcard tests/bench.mk tests/ivshmem.mk tests/devices.mk)
 
 ifdef IS_x86_64
-tests-y += vm trouble life by_hand misuse process seccomp shortage
+vm-tests-y += vm trouble life by_hand misuse process seccomp shortage
 endif
 vm-test-y = tests/guest/vm_test.o $(lib-y)
 life-test-y = tests/guest/life_test.o $(lib-y)

@@ -1,209 +1,141 @@
-#!/bin/sh
+#!/usr/bin/env perl
 # tests/guest/guests.t - runs the guest tests that guest-tests/tests.conf lists
 #
-#   tests/guest/guests.t [-v] [NAME...]
+#	tests/guest/guests.t [NAME...]
 #
-# Prints TAP: a test passes if `belfry run` ends as the list says, in time, no guest prints
-# "not ok", and as many doorbells went through user space as the list says. -v shows all
-# that the guests print; otherwise only failures do.
-set -uf
+# A test passes if `belfry run` ends as the list says, in time, no guest prints "not ok",
+# and as many doorbells went through user space as the list says. What guests print comes
+# along as comments.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/../cli";
+use Belfry;
+use Test::More;
 
-build=${BELFRY_BUILD:-build/$(uname -m)}
-verbose=
-if [ "${1-}" = -v ]; then
-	verbose=y
-	shift
-fi
-only=" $* "
-tmp=$(mktemp -d)
-shm=belfry-test-$$
-devices_max=28
+plan skip_all => unable('/dev/kvm is not there or may not be used') if !-w '/dev/kvm';
 
-clean_up() {
-	rm -rf "$tmp/files" "$tmp/links" "$tmp/vms"
-	for n in $(seq $devices_max); do
-		rm -f "/dev/shm/$shm-$n"
-	done
-}
-trap 'clean_up; rm -rf "$tmp"' EXIT
-trap 'exit 1' INT TERM
+my %status = (pass => 0, fail => 65, reset => 32, crash => 33);
+my $shm = "belfry-test-$$";
+my $initrd = config('initrd', join '', map { "$_\n" } 1 .. 20000);
+my ($sum, $length) = split ' ', `cksum $initrd`;
 
-if ! [ -w /dev/kvm ]; then
-	echo "1..0 # SKIP /dev/kvm is not there or may not be used"
-	[ -z "${BELFRY_EXPECT_ALL-}" ]
-	exit
-fi
+# --- a test's configuration, VM by VM -------------------------------------------------
 
-# --- a test's config file, VM by VM ---------------------------------------------------
-
-bytes() {
-	numfmt --from=iec "$1"
+sub bytes {
+	my ($number, $unit) = $_[0] =~ /^(\d+)([KMG]?)$/ or die "$_[0]: no size";
+	return $number << { '' => 0, K => 10, M => 20, G => 30 }->{$unit};
 }
 
-initrd=$tmp/initrd
-seq 1 20000 > "$initrd"
-# shellcheck disable=SC2046 # two fields are wanted
-set -- $(cksum < "$initrd")
-initrd_is=$2,$1
+# "key=value,key=value" as a list of YAML's "key: value"
+sub yaml { return map { s/=/: /r } split /,/, $_[0] // '' }
 
 # Command line with {initrd} and {length} filled in. The length counts its own digits.
-fill_in() {
-	line=$(printf '%s' "$1" | sed "s/{initrd}/$initrd_is/")
-	case $line in
-	*'{length}'*)
-		digits=2
-		[ ${#line} -lt 106 ] || digits=3
-		length=$((${#line} - 8 + digits))
-		line=$(printf '%s' "$line" | sed "s/{length}/$length/")
-		;;
-	esac
-	printf '%s' "$line"
+sub fill_in {
+	my ($line) = @_;
+	$line =~ s/\{initrd\}/$length,$sum/;
+	my $rest = length($line =~ s/\{length\}//r);
+	my ($whole) = grep { $_ == $rest + length } $rest + 1 .. $rest + 4;
+	return $line =~ s/\{length\}/$whole/r;
 }
 
-# The keys in "first,key=value,key=value", for a YAML mapping in braces: ", key: value".
-more_keys() {
-	printf '%s,' "$1" | cut -d , -f 2- | sed 's/\([^,=]*\)=\([^,]*\),/, \1: \2/g'
+# The file that is memory number $n: made once a test, however many VMs have it.
+sub memory_file {
+	my ($n, $kind, $size) = @_;
+	my $path = "$dir/memory-$n";
+	return $path if -e $path;
+	config("memory-$n", $kind eq 'file' ? "\xa5" x bytes($size) : '');
+	truncate $path, bytes($size) or die "$path: $!";
+	return $path;
 }
 
-# What device $1 with the number $2 needs outside of the VMs: once a test, however many
-# of them have it.
-prepare_device() {
-	size=${1#*:}
-	size=${size%%[:,]*}
-	vectors=${1##*:}
-	case $1 in
-	link:*)
-		grep -qs "^  ring$2:" "$tmp/links" || printf '  ring%d: { size: %s, vectors: %s }\n' \
-			"$2" "$size" "${vectors%%,*}" >> "$tmp/links"
-		;;
-	file:*)
-		[ -e "$tmp/files/$2" ] || head -c "$(bytes "$size")" /dev/zero |
-			tr '\000' '\245' > "$tmp/files/$2"
-		;;
-	sparse:*) truncate -s "$size" "$tmp/files/$2" ;;
-	esac
-}
-
-device_yaml() {
-	prepare_device "$1" "$2"
-	case $1 in
-	link:*) is="link: ring$2" ;;
-	shm:*) is="shm: $shm-$2, size: $size" ;;
-	*) is="file: $tmp/files/$2, size: $size" ;;
-	esac
-	printf '      - ivshmem: { %s%s }\n' "$is" "$(more_keys "$1")"
+# Where the memory of device number $n is: a list of YAML's "key: value".
+sub source {
+	my ($links, $n, $kind, $size, $vectors) = @_;
+	if ($kind eq 'link') {
+		$links->{"ring$n"} //= "{ size: $size, vectors: $vectors }";
+		return "link: ring$n";
+	}
+	return ($kind eq 'shm' ? "shm: $shm-$n" : 'file: ' . memory_file($n, $kind, $size),
+		"size: $size");
 }
 
 # A VM's devices, from "kind:...+kind:...*times"
-devices_yaml() {
-	number=0
-	echo '    devices:'
-	for device in $(echo "$1" | tr + ' '); do
-		times=1
-		case $device in
-		*'*'*) times=${device#*\*} ;;
-		esac
-		for _ in $(seq "$times"); do
-			number=$((number + 1))
-			device_yaml "${device%\**}" $number
-		done
-	done
+sub devices {
+	my ($links, $words) = @_;
+	my $n = 0;
+	return map {
+		my ($device, $times) = split /\*/;
+		my ($where, $keys) = split /,/, $device, 2;
+		map { join ', ', source($links, ++$n, split /:/, $where), yaml($keys) } 1 .. $times // 1;
+	} split /\+/, $words eq '-' ? '' : $words;
 }
 
-# cpus memory,key=value... devices guest command-line
-vm_yaml() {
-	vms=$((vms + 1))
-	printf '  vm%d:\n    kernel: %s/guests/%s\n' "$vms" "$build" "$4"
-	printf '    cpus: %s\n    memory: %s\n' "$1" "${2%%,*}"
-	for key in $(more_keys "$2" | tr -d ' ' | tr , ' '); do
-		printf '    %s: %s\n' "${key%%:*}" "${key#*:}"
-	done
-	case $5 in
-	*'{initrd}'*) printf '    initrd: %s\n' "$initrd" ;;
-	esac
-	[ -z "$5" ] || printf "    cmdline: '%s'\n" "$(fill_in "$5")"
-	[ "$3" = - ] || devices_yaml "$3"
+sub vm {
+	my ($links, $cpus, $memory, $devices, $guest, $cmdline) = @_;
+	my ($size, $keys) = split /,/, $memory, 2;
+	my @devices = devices($links, $devices);
+	return join "\n    ", "kernel: $build/guests/$guest", "cpus: $cpus", "memory: $size", yaml($keys),
+		$cmdline =~ /\{initrd\}/ ? "initrd: $initrd" : (),
+		$cmdline ne '' ? "cmdline: '" . fill_in($cmdline) . "'" : (),
+		@devices ? 'devices:' : (), map { "  - ivshmem: { $_ }" } @devices;
+}
+
+sub text {
+	my ($links, @vms) = @_;
+	my $n = 0;
+	return join '', %$links ? "links:\n" : (), map({ "  $_: $links->{$_}\n" } sort keys %$links),
+		"vms:\n", map { $n++; "  vm$n:\n    $_\n" } @vms;
 }
 
 # --- running it -----------------------------------------------------------------------
 
-status_of() {
-	case $1 in
-	pass) echo 0 ;;
-	fail) echo 65 ;;
-	status-*) echo $((64 + ${1#status-})) ;;
-	reset) echo 32 ;;
-	crash) echo 33 ;;
-	esac
-}
-
 # The guest has changed the file if its command line said so.
-file_is_marked() {
-	! grep -q 'mark=0x5a' "$tmp/config.yaml" ||
-		[ "$(head -c 4096 "$tmp/files/1" | tr -d '\132' | wc -c)" -eq 0 ]
+sub file_is_marked {
+	my ($text) = @_;
+	return 1 if $text !~ /mark=0x5a/;
+	return substr(Belfry::slurp("$dir/memory-1"), 0, 4096) eq "\x5a" x 4096;
 }
 
 # Each VM has rung as many doorbells by way of user space as "slow=N" or "slow=N-M" says.
-slow_as_wanted() {
-	case $ends in
-	*,slow=*) ;;
-	*) return 0 ;;
-	esac
-	least=${ends#*,slow=}
-	most=${least#*-}
-	least=${least%-*}
-	rung=$(sed -n 's/.* exits to user space, \([0-9]*\) of them doorbells.*/\1/p' "$tmp/out")
-	[ -n "$rung" ] || return 1
-	for count in $rung; do
-		[ "$count" -ge "$least" ] && [ "$count" -le "$most" ] || return 1
-	done
+sub slow_as_wanted {
+	my ($ends, $said) = @_;
+	my ($least, $most) = $ends =~ /,slow=(\d+)(?:-(\d+))?/ or return 1;
+	my @rung = $said =~ /exits to user space, (\d+) of them doorbells/g;
+	return @rung && !grep { $_ < $least || $_ > ($most // $least) } @rung;
 }
 
-tests=0
-failed=0
-run_test() {
-	[ -n "$name" ] || return 0
-	tests=$((tests + 1))
-	{
-		[ ! -e "$tmp/links" ] || { echo links: && cat "$tmp/links"; }
-		echo vms:
-		cat "$tmp/vms"
-	} > "$tmp/config.yaml"
-	timeout -k 2 "$limit" "$build/belfry" run --stats "$tmp/config.yaml" > "$tmp/out" 2>&1 < /dev/null
-	status=$?
-	want=$(status_of "${ends%%,*}")
-	if [ "$status" -eq "$want" ] && ! grep -q '^\(.*| \)\?not ok' "$tmp/out" && file_is_marked &&
-		slow_as_wanted; then
-		echo "ok $tests - $name"
-	else
-		echo "not ok $tests - $name"
-		echo "# ends with $status, expected $want ($ends); the config file was"
-		sed 's/^/#   /' "$tmp/config.yaml"
-		failed=$((failed + 1))
-		[ -n "$verbose" ] || sed 's/^/#   /' "$tmp/out"
-	fi
-	[ -z "$verbose" ] || sed 's/^/    /' "$tmp/out"
-	clean_up
+sub run {
+	my ($test) = @_;
+	my %links;
+	my $text = text(\%links, map { vm(\%links, @$_) } @{ $test->{vms} });
+	my ($status, $out, $err) =
+		finish(spawn($belfry, 'run', '--stats', config('config.yaml', $text)), $test->{limit});
+	my $said = $out . $err;
+	my ($ends) = split /,/, $test->{ends};
+	my $want = $ends =~ /^status-(\d+)/ ? 64 + $1 : $status{$ends};
+	ok($status eq $want && $said !~ /^(?:.*\| )?not ok/m && file_is_marked($text)
+			&& slow_as_wanted($test->{ends}, $said), $test->{name})
+		? note $said
+		: diag "ends with $status, expected $want ($test->{ends}); the config file was\n$text$said";
+	unlink glob("$dir/memory-* /dev/shm/$shm-*");
 }
 
-name=
-while read -r new new_limit new_ends cpus memory device guest cmdline; do
-	case $new in
-	'' | '#'*) continue ;;
-	+) ;;
-	*)
-		run_test
-		name=$new limit=$new_limit ends=$new_ends vms=0
-		case $only in
-		'  ' | *" $name "*) ;;
-		*) name= ;;
-		esac
-		;;
-	esac
-	[ -n "$name" ] || continue
-	mkdir -p "$tmp/files"
-	vm_yaml "$cpus" "$memory" "$device" "$guest" "$cmdline" >> "$tmp/vms"
-done < guest-tests/tests.conf
-run_test
-echo "1..$tests"
-[ "$failed" -eq 0 ]
+sub tests {
+	my @tests;
+	open my $file, '<', 'guest-tests/tests.conf' or die "guest-tests/tests.conf: $!";
+	while (my $line = <$file>) {
+		next if $line =~ /^\s*(#|$)/;
+		chomp $line;
+		my ($name, $limit, $ends, @vm) = split ' ', $line, 8;
+		push @tests, { name => $name, limit => $limit, ends => $ends } if $name ne '+';
+		push @{ $tests[-1]{vms} }, [@vm[0 .. 3], $vm[4] // ''];
+	}
+	return @tests;
+}
+
+my %only = map { $_ => 1 } @ARGV;
+my @tests = grep { !%only || delete $only{ $_->{name} } } tests();
+die "no such test: @{[sort keys %only]}\n" if %only;
+run($_) for @tests;
+done_testing;
