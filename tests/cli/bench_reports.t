@@ -1,0 +1,139 @@
+#!/usr/bin/env perl
+# tests/cli/bench_reports.t - belfry bench without a VM: what it writes of a result, how it judges,
+# and what it refuses
+use strict;
+use warnings;
+use Cwd 'abs_path';
+use FindBin;
+use JSON::PP;
+use lib $FindBin::Bin;
+use Belfry;
+use Bench;
+use Test::More;
+
+my ($status, $out, $err);
+
+# --- judging ----------------------------------------------------------------------------
+
+my $before = result_file();
+for (['the same', result_file(1.02), 0, 'same'], ['better', result_file(0.7), 0, 'better'],
+	['worse', result_file(1.3), 10, 'worse'], ['too noisy', result_file(1.1, 0.5), 11, 'too noisy to tell']) {
+	my ($name, $after, $want, $word) = @$_;
+	subtest "a result that is $name" => sub {
+		($status, $out, $err) = belfry('bench', '--compare', $before, $after, '--junit', "$dir/j.xml",
+			'--summary', "$dir/s.md");
+		is $status, $want, 'status';
+		is $err, '', 'no words';
+		like $out, qr/^poll, belfry +\Q$word\E .* x floor, /m, 'verdict';
+		my $junit = Belfry::slurp("$dir/j.xml");
+		my $failures = $want == 10 ? 1 : 0;
+		like $junit, qr/<testsuite .* tests="2" failures="$failures" /, 'JUnit';
+		like Belfry::slurp("$dir/s.md"), qr/^\| poll, belfry .* \| $word \|$/m, 'summary';
+	};
+}
+
+subtest 'the limit is what --max-regression says' => sub {
+	my $after = result_file(1.3);
+	is((belfry('bench', '--compare', $before, $after, '--max-regression', '40'))[0], 0, '40 %');
+	is((belfry('bench', '--compare', $before, $after, '--max-regression', '25.5'))[0], 10, '25.5 %');
+};
+
+subtest 'a baseline of another machine' => sub {
+	my $other = result_file(1, 0.01, sub { $_[0]{host}{cpu} = 'Z80' });
+	($status, $out) = belfry('bench', '--compare', $other, $before);
+	is $status, 0, 'is compared';
+	like $out, qr/^warning: the baseline is of another machine: CPU: 'Z80' before, /m, 'with a warning';
+	($status, $out, $err) = belfry('bench', '--compare', $other, $before, '--strict');
+	is $status, 3, 'and refused with --strict';
+	like $err, qr/^belfry: the baseline is of another machine: CPU: 'Z80' before, .*\n$/, 'words';
+};
+
+my $future = result_file(1, 0.01, sub { $_[0]{version} = 2 });
+fails 'a baseline of a version to come', 3,
+	"$future: a result of format version 2; this belfry knows versions up to 1", 'poll', '--baseline',
+	$future;
+fails 'a baseline that is not there', 3, '/nonexistent: No such file or directory', '--baseline',
+	'/nonexistent';
+fails 'a baseline that is none', 3, config('none.json', '{"a": 1}') . ': not a result of belfry bench',
+	'--baseline', "$dir/none.json";
+subtest 'nothing in common' => sub {
+	($status, $out, $err) = belfry('bench', '--compare', $before,
+		result_file(1, 0.01, sub { $_[0]{series} = [] }));
+	is $status, 3, 'status';
+	is $err, "belfry: the two results have no measurement in common\n", 'words';
+};
+
+# --- files ------------------------------------------------------------------------------
+
+subtest 'the schema describes results' => sub {
+	is schema_says($before), '', 'one';
+	isnt schema_says(result_file(1, 0.01, sub { delete $_[0]{series}[0]{runs}[0]{turn} })), '',
+		'and not another file';
+	is((belfry('bench', '--from', $before, '--json', "$dir/again.json"))[0], 0, 'read and written');
+	is schema_says("$dir/again.json"), '', 'it is still one';
+	is_deeply read_json("$dir/again.json"), read_json($before), 'with nothing lost';
+};
+
+for my $kind (qw(json hgrm html junit summary)) {
+	subtest "a full disk: --$kind" => sub {
+		($status, $out, $err) = belfry('bench', '--from', result_file(1, 0.01, sub { splice @{ $_[0]{series} }, 1 }),
+			"--$kind", '/dev/full');
+		is $status, 1, 'status';
+		is $err, "belfry: /dev/full: No space left on device\n", 'words';
+	};
+}
+
+subtest 'standard output that is full' => sub {
+	($status, $out, $err) = command('sh', '-c', '"$0" bench --from "$1" >/dev/full', $belfry, $before);
+	is $status, 1, 'status';
+	is $err, "belfry: standard output: No space left on device\n", 'words';
+};
+
+subtest 'percentiles go to a file for each series' => sub {
+	is((belfry('bench', '--from', $before, '--hgrm', "$dir/x.hgrm"))[0], 0, 'status');
+	for ('floor', 'belfry') {
+		like Belfry::slurp("$dir/x-poll-$_.hgrm"),
+			qr/^ +Value +Percentile TotalCount 1\/\(1-Percentile\)\n\n.*#\[Max /s, $_;
+	}
+};
+
+subtest 'the page, in a browser without a network' => sub {
+	my ($chromium) = grep { -x } map { "$_/chromium" } split /:/, $ENV{PATH};
+	plan skip_all => unable('no chromium') unless $chromium;
+	is((belfry('bench', '--from', $before, '--baseline', $before, '--html', "$dir/page.html"))[0], 0, 'status');
+	my @chromium = ('timeout', 18, $chromium, qw(--headless --no-sandbox --no-zygote --disable-gpu
+		--disable-quic --no-first-run --disable-background-networking --disable-component-update
+		--disable-sync --proxy-server=127.0.0.1:1 --dump-dom), "--user-data-dir=$dir/chromium",
+		'file://' . abs_path("$dir/page.html"));
+	for my $try (1 .. 3) { # it does not always start on a machine that is busy
+		($status, $out, $err) = command(@chromium);
+		last if $status eq 0 || diag("chromium: status $status, try $try");
+	}
+	is $status, 0, 'chromium';
+	ok $out =~ /<body data-drawn="1">/, 'one chart has been drawn';
+	ok $out =~ /<h3>poll<\/h3>.*<canvas role="img"/s, 'that of the one scenario';
+	ok $out =~ /<td>belfry<\/td>(<td>[\d.]+ [num]?s<\/td>){7}<td>1\.00<\/td>/, 'a row of figures, and 1.00 x the floor';
+	ok $out =~ /<td>poll, belfry<\/td>.*<td>same<\/td>/, 'the verdict';
+	ok $out !~ /(src|href)="http/, 'nothing from elsewhere';
+};
+
+# --- command lines that are wrong ----------------------------------------------------------
+
+my $help = "; try 'belfry --help'";
+fails 'a typo', 2, "unknown scenario 'dorbell-spin'; did you mean 'doorbell-spin'?$help", 'dorbell-spin';
+fails 'no scenario', 2, "unknown scenario 'xyzzy'; belfry bench --list has them$help", 'xyzzy';
+fails 'a contestant with a typo', 2, "unknown contestant 'qmu'; did you mean 'qemu'?$help",
+	'--contestants', 'floor,qmu';
+fails 'a number that is none', 2, "--runs 0: expected a number from 1 to 100$help", '--runs', 0;
+fails 'a number with a tail', 2, "--ms 5s: expected a number from 1 to 10000$help", '--ms', '5s';
+fails 'CPUs that are none', 2, "--cpus x: expected CPUs, such as 0,2-3, or none$help", '--cpus', 'x';
+fails 'a percentage that is none', 2, "--max-regression -5: expected a percentage from 0 to 1000$help",
+	'--max-regression=-5';
+fails 'a judge that is none', 2, "--judge x: expected ratio or time$help", '--judge', 'x';
+fails 'one file to compare', 2, "bench --compare: expected two files$help", '--compare', 'a';
+fails 'a result and scenarios', 2, "bench --from: takes no SCENARIO$help", '--from', 'a', 'poll';
+fails 'an unknown option', 2, "unknown option '--fast'$help", '--fast';
+fails 'a CPU that there is not', 2, "--cpus 0,1023: there is no CPU 1023 that we may use$help",
+	'--cpus', '0,1023';
+
+done_testing;
