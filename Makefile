@@ -157,7 +157,8 @@ $(foreach t,$(tests-y) $(vm-tests-y),$(eval $(call unit_test,$(t))))
 # EXPECT_ALL=1 makes a skipped test a failure.
 SCRIPTS := $(sort $(wildcard tests/guest/*.t tests/cli/*.t tests/interop/*.t) \
 	$(if $(VARIANT-y),,$(wildcard tests/install/*.t)))
-NO_VM := $(addprefix tests/,cli/bench_reports.t cli/check.t cli/serve.t cli/serve_again.t cli/systemd.t install/abi.t)
+NO_VM := $(addprefix tests/,cli/bench_reports.t cli/check.t cli/peer.t cli/serve.t \
+	cli/serve_again.t cli/systemd.t install/abi.t install/install.t)
 test-programs = $(addprefix $(O)/tests/,$(addsuffix .t,$(1)))
 
 # Without KVM, tests of VMs run in an emulated machine that has it (tests/lab/): each has one

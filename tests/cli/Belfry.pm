@@ -2,18 +2,21 @@
 package Belfry;
 use strict;
 use warnings;
+use Cwd 'abs_path';
 use Exporter 'import';
+use File::Basename 'dirname';
 use File::Temp 'tempdir';
 use IO::Socket::UNIX;
 use POSIX ':sys_wait_h';
 use Test::More ();
 
-our @EXPORT = qw($build $belfry $dir belfry command config guest spawn finish wait_for
-	unable);
+our @EXPORT = qw($build $belfry $dir belfry command kvm_command config guest spawn finish
+	wait_for unable);
 
 our $build = $ENV{BELFRY_BUILD} // 'build/x86_64';
 our $belfry = "$build/belfry";
 our $dir = tempdir(CLEANUP => 1);
+my $lab_machine = abs_path(dirname(__FILE__) . '/../lab/machine');
 
 sub guest { return "$build/guests/$_[0].elf" }
 
@@ -84,6 +87,13 @@ sub finish {
 }
 
 sub command { return finish(spawn(@_)) }
+
+# A command that makes VMs: where there is no KVM, in an emulated machine that has it.
+sub kvm_command {
+	return command(@_) if -e '/dev/kvm';
+	return finish(spawn($lab_machine, '--again', @_), 300);
+}
+
 sub belfry { return command($belfry, @_) }
 
 1;

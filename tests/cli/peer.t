@@ -1,5 +1,5 @@
 #!/usr/bin/env perl
-# tests/cli/peer.t - belfry peer: its commands, its errors, its prompt, a guest to talk to
+# tests/cli/peer.t - belfry peer: its commands, its errors, its prompt
 #
 # The server is tests/interop/ivshmem_server.py, which knows nothing of belfry; servers that
 # do wrong are a few lines below.
@@ -422,39 +422,6 @@ subtest 'what comes through a FIFO is loaded' => sub {
 	is $status, 0, 'status' or diag $err;
 	like $out, qr/^00000040  68 65 6c 6c 6f .*\|hello\|$/m, 'all of it';
 };
-
-# --- a guest ------------------------------------------------------------------------------
-
-SKIP: {
-	skip unable('/dev/kvm is not there or may not be used'), 1 if !-w '/dev/kvm';
-	subtest 'a guest and a process ring each other' => sub {
-		# We come first, so that the guest cannot answer before its VM has heard of us.
-		mkfifo "$dir/fifo", 0600 or die "mkfifo: $!";
-		my $us = spawn('sh', '-c', 'exec "$0" peer "$1" < "$2"', $belfry, $socket, "$dir/fifo");
-		open my $commands, '>', "$dir/fifo" or die "fifo: $!";
-		local $SIG{PIPE} = 'IGNORE';
-		$commands->autoflush(1);
-		print $commands "info\n";
-		ok wait_for($us, qr/waiting/), 'we have joined';
-		my ($me) = Belfry::slurp("$dir/out.$us->{n}") =~ /^id (\d+)/;
-		my $vm = spawn($belfry, 'run', config('echo.yaml',
-			"vms:\n  vm:\n    kernel: ${\guest('echo')}\n    memory: 32M\n    cmdline: rounds=3\n" .
-			"    devices: [ ivshmem: { socket: $socket } ]\n"));
-		ok wait_for($vm, qr/listening as (\d+)/), 'the guest listens';
-		my ($id) = Belfry::slurp("$dir/out.$vm->{n}") =~ /listening as (\d+)/;
-		printf $commands "write 4 %d %d 0 0\n", $me & 255, $me >> 8;
-		print $commands "ring $id; wait --timeout 10s\nring $id; wait --timeout 10s\n",
-			"read 8 4\nint $id 0\nwait --timeout 10s\n";
-		close $commands;
-		($status, $out, $err) = finish($us);
-		is $status, 0, 'status' or diag $err;
-		like $out, qr/^waiting 0\nvector 0: 1\nvector 0: 1\n00000008  02 00 00 00 .*\nvector 0: 1\n\z/m,
-			'each ring is answered by one';
-		($status, $out, $err) = finish($vm);
-		is $status, 0, 'the guest ends well';
-		like $out, qr/^answered 3 rings/m, 'it has heard three';
-	};
-}
 
 # --- the server goes ----------------------------------------------------------------------
 

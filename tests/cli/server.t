@@ -1,5 +1,6 @@
 #!/usr/bin/env perl
-# tests/cli/server.t - VMs on somebody else's ivshmem server, which ends while they run
+# tests/cli/server.t - VMs on somebody else's ivshmem server, which ends while they run; a
+# process of the host beside them
 #
 # The server is tests/interop/ivshmem_server.py: it knows nothing of belfry.
 use strict;
@@ -7,7 +8,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::Bin;
 use Belfry;
-use POSIX ':sys_wait_h';
+use POSIX qw(:sys_wait_h mkfifo);
 use Test::More;
 
 my $server = "$FindBin::Bin/../interop/ivshmem_server.py";
@@ -78,6 +79,37 @@ subtest 'more vectors than the server has stay silent, fewer are enough' => sub 
 		kill 'TERM', $server_job->{pid};
 		finish($server_job);
 	}
+};
+
+subtest 'a guest and a process ring each other' => sub {
+	my $server_job = start_server(2);
+	# We come first, so that the guest cannot answer before its VM has heard of us.
+	mkfifo "$dir/fifo", 0600 or die "mkfifo: $!";
+	my $us = spawn('sh', '-c', 'exec "$0" peer "$1" < "$2"', $belfry, "$dir/socket", "$dir/fifo");
+	open my $commands, '>', "$dir/fifo" or die "fifo: $!";
+	local $SIG{PIPE} = 'IGNORE';
+	$commands->autoflush(1);
+	print $commands "info\n";
+	ok wait_for($us, qr/waiting/), 'we have joined';
+	my ($me) = Belfry::slurp("$dir/out.$us->{n}") =~ /^id (\d+)/;
+	my $vm = spawn($belfry, 'run', config('echo.yaml',
+		"vms:\n  vm:\n    kernel: ${\guest('echo')}\n    memory: 32M\n    cmdline: rounds=3\n" .
+		"    devices: [ ivshmem: { socket: $dir/socket } ]\n"));
+	ok wait_for($vm, qr/listening as (\d+)/), 'the guest listens';
+	my ($id) = Belfry::slurp("$dir/out.$vm->{n}") =~ /listening as (\d+)/;
+	printf $commands "write 4 %d %d 0 0\n", $me & 255, $me >> 8;
+	print $commands "ring $id; wait --timeout 10s\nring $id; wait --timeout 10s\n",
+		"read 8 4\nint $id 0\nwait --timeout 10s\n";
+	close $commands;
+	($status, $out, $err) = finish($us);
+	is $status, 0, 'status' or diag $err;
+	like $out, qr/^waiting 0\nvector 0: 1\nvector 0: 1\n00000008  02 00 00 00 .*\nvector 0: 1\n\z/m,
+		'each ring is answered by one';
+	($status, $out, $err) = finish($vm);
+	is $status, 0, 'the guest ends well';
+	like $out, qr/^answered 3 rings/m, 'it has heard three';
+	kill 'TERM', $server_job->{pid};
+	finish($server_job);
 };
 
 subtest 'a crowd of 4,096 joins while the guest switches MSI-X off and on' => sub {

@@ -52,7 +52,7 @@ subtest 'an example builds by pkg-config alone, and runs' => sub {
 	my ($status, $out, $err) = command($cc, "$here/examples/smallest.c", '-o', "$dir/shared",
 		words('--cflags', '--libs'), "-Wl,-rpath,$prefix/lib");
 	is $status, 0 or diag $err;
-	($status, $out, $err) = command("$dir/shared", guest('hello'));
+	($status, $out, $err) = kvm_command("$dir/shared", guest('hello'));
 	is $status, 0;
 	is $err, '';
 	like $out, qr/^hello\n/;
@@ -65,7 +65,7 @@ subtest 'so it does with the static library' => sub {
 		words('--cflags'), @libs);
 	is $status, 0 or diag $err;
 	unlike `readelf -d $dir/static`, qr/libbelfry/;
-	($status, $out, $err) = command("$dir/static", guest('hello'));
+	($status, $out, $err) = kvm_command("$dir/static", guest('hello'));
 	is $status, 0;
 	like $out, qr/^hello\n/;
 };
@@ -105,7 +105,7 @@ subtest 'examples/ is a folder that builds elsewhere' => sub {
 	my ($status, $out, $err) = command('make', '-C', "$dir/examples", 'O=build', "CC=$cc",
 		'WERROR=1', "LDFLAGS=-Wl,-rpath,$prefix/lib");
 	is $status, 0 or diag $err;
-	($status, $out, $err) = command("$dir/examples/build/loop_poll", guest('hello'));
+	($status, $out, $err) = kvm_command("$dir/examples/build/loop_poll", guest('hello'));
 	is $status, 0;
 	like $err, qr/^event: stopped, reason 4$/m;
 };
@@ -129,7 +129,7 @@ subtest 'the example of libbelfry(3) compiles as it is printed' => sub {
 		config('printed.c', $code // ''), '-o', "$dir/printed", words('--cflags', '--libs'),
 		"-Wl,-rpath,$prefix/lib");
 	is $status, 0 or diag $err;
-	is((command("$dir/printed", guest('hello')))[0], 0);
+	is((kvm_command("$dir/printed", guest('hello')))[0], 0);
 };
 
 subtest 'every call has a page, and its page names it' => sub {
