@@ -6,5 +6,6 @@ lib-y += base/log.o
 lib-y += base/loop.o
 lib-y += base/number.o
 lib-y += base/schema.o
+lib-y += base/sized.o
 lib-y += base/text.o
 lib-y += base/thread.o

@@ -115,6 +115,7 @@ struct belfry_peer_options {
 	belfry_log_fn *log;
 	void *log_user;
 	enum belfry_log_level log_max;
+	uint32_t reserved; /* 0 */
 };
 
 /**
@@ -136,7 +137,8 @@ struct belfry_peer_options {
  * file with a size;
  * -ENAMETOOLONG: @path is longer than a socket's may be (107 bytes);
  * -EACCES: @path may not be connected to;
- * -EINVAL: NULL, @options->size, or more than 2048 vectors;
+ * -EINVAL: NULL, a size that has not been set, or more than 2048 vectors;
+ * -E2BIG: @options or its events say what a later version knows;
  * -ENOSYS or -EPERM: the host does not offer io_uring;
  * -EMFILE, -ENFILE, -ENOMEM: the process or the host ran out of descriptors or memory.
  */

@@ -249,8 +249,9 @@ struct belfry_server_store {
  * belfry_server_destroy() drops all. To be called right after create or resume, so that
  * the store lacks nobody at any time.
  *
- * Return: 0; what keep() returned; -ETOOMANYREFS when the kernel has too many descriptors
- * of this user under way.
+ * Return: 0; -EINVAL for NULL, or when @store->size has not been set; -E2BIG when @store
+ * says what a later version knows; what keep() returned; -ETOOMANYREFS when the kernel
+ * has too many descriptors of this user under way.
  */
 BELFRY_API int belfry_server_set_store(struct belfry_server *server,
 				       const struct belfry_server_store *store, int holds,

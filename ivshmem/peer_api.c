@@ -34,11 +34,18 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/own.h"
+#include "base/sized.h"
 #include "ivshmem/ivshmem.h"
 #include "ivshmem/shared.h"
 
 #define RINGS_AT_ONCE 64         /* handled by one belfry_peer_process() */
 #define LOOP_EVENT    UINT32_MAX /* of the epoll set; the others are vectors */
+
+/* What callers have at least. */
+#define EVENTS_LEAST  BF_SIZED_LEAST(belfry_peer_events, server_changed)
+#define OPTIONS_LEAST BF_SIZED_LEAST(belfry_peer_options, reserved)
+#define INFO_LEAST    BF_SIZED_LEAST(belfry_peer_info, reconnects)
+#define RING_LEAST    BF_SIZED_LEAST(belfry_ring, count)
 
 struct belfry_peer {
 	struct bf_loop *loop;
@@ -150,18 +157,21 @@ static const struct bf_peer_ops member_ops = {
 
 /* --- joining --- */
 
-static int take_options(struct belfry_peer_options *to,
+static int take_options(struct belfry_peer_options *to, struct belfry_peer_events *events,
 			const struct belfry_peer_options *from, struct belfry_error *err)
 {
+	int e = 0;
+
 	*to = (struct belfry_peer_options){ .size = sizeof(*to) };
-	if (from && from->size < sizeof(*from))
-		return bf_err(err, EINVAL, "options.size %zu: expected %zu", from->size,
-			      sizeof(*from));
+	*events = (struct belfry_peer_events){ .size = sizeof(*events) };
 	if (from)
-		*to = *from;
-	if (to->events && to->events->size < sizeof(*to->events))
-		return bf_err(err, EINVAL, "events.size %zu: expected %zu",
-			      to->events->size, sizeof(*to->events));
+		e = bf_sized_take(to, from, OPTIONS_LEAST, "options", err);
+	if (e == 0 && to->events)
+		e = bf_sized_take(events, to->events, EVENTS_LEAST, "events", err);
+	if (e < 0)
+		return e;
+	if (to->reserved)
+		return bf_err(err, EINVAL, "options.reserved: expected 0");
 	if (to->vectors > BF_IVSHMEM_VECTORS_MAX)
 		return bf_err(err, EINVAL, "vectors %" PRIu32 ": at most %d", to->vectors,
 			      BF_IVSHMEM_VECTORS_MAX);
@@ -242,9 +252,10 @@ static int create(struct belfry_peer **out, int sock, const char *path,
 		  const struct belfry_peer_options *given, struct belfry_error *err)
 {
 	struct belfry_peer_options options;
+	struct belfry_peer_events events;
 	BF_CLOSE int server = sock;
 	struct belfry_peer *p = NULL;
-	int r = take_options(&options, given, err);
+	int r = take_options(&options, &events, given, err);
 
 	if (r == 0)
 		r = prepare(&p, &options, err);
@@ -258,8 +269,7 @@ static int create(struct belfry_peer **out, int sock, const char *path,
 		belfry_peer_destroy(p);
 		return r;
 	}
-	if (options.events)
-		p->events = *options.events;
+	p->events = events;
 	*out = p;
 	return 0;
 }
@@ -330,11 +340,11 @@ int belfry_peer_get_info(const struct belfry_peer *p, struct belfry_peer_info *i
 {
 	struct bf_peer_stats stats;
 
-	if (!p || !info || info->size < sizeof(*info))
+	if (!p || !info)
 		return -EINVAL;
 	bf_peer_stats(p->member, &stats);
-	*info = (struct belfry_peer_info){
-		.size = info->size,
+	const struct belfry_peer_info known = {
+		.size = sizeof(known),
 		.state = p->state,
 		.id = bf_peer_id(p->member),
 		.vectors = bf_peer_vectors(p->member, bf_peer_id(p->member)),
@@ -348,7 +358,7 @@ int belfry_peer_get_info(const struct belfry_peer *p, struct belfry_peer_info *i
 		.tries = stats.tries,
 		.reconnects = stats.reconnects,
 	};
-	return 0;
+	return bf_sized_give(info, &known, INFO_LEAST, "info", NULL);
 }
 
 /* --- ringing --- */
@@ -570,9 +580,8 @@ static int check_wait(const struct belfry_peer *p, uint32_t vector,
 {
 	if (!p)
 		return bf_err(err, EINVAL, "belfry_peer_wait: NULL argument");
-	if (ring && ring->size < sizeof(*ring))
-		return bf_err(err, EINVAL, "ring.size %zu: expected %zu", ring->size,
-			      sizeof(*ring));
+	if (ring && bf_sized_check(ring, RING_LEAST, "ring", err) < 0)
+		return -EINVAL;
 	if (p->busy)
 		return bf_err(err, EBUSY, "belfry_peer_wait: called by a callback");
 	/* While a server comes back, not all of our vectors may be there again yet. */
@@ -585,11 +594,13 @@ static int check_wait(const struct belfry_peer *p, uint32_t vector,
 
 static int heard(struct belfry_ring *ring, uint32_t vector, uint64_t count)
 {
-	if (ring) {
-		ring->vector = vector;
-		ring->count = count;
-	}
-	return 0;
+	const struct belfry_ring known = {
+		.size = sizeof(known),
+		.vector = vector,
+		.count = count,
+	};
+
+	return ring ? bf_sized_give(ring, &known, RING_LEAST, "ring", NULL) : 0;
 }
 
 int belfry_peer_wait(struct belfry_peer *p, uint32_t vector, uint64_t timeout_ns,

@@ -314,7 +314,7 @@ void bf_server_stats(const struct bf_server *s, struct belfry_server_stats *out)
 	struct belfry_server_stats stats = s->stats;
 	struct bf_entrant *e;
 
-	stats.size = out->size;
+	stats.size = sizeof(stats);
 	stats.peers = bf_roster_count(s->roster);
 	stats.vectors = s->vectors;
 	TAILQ_FOREACH(e, bf_roster_present(s->roster), link)

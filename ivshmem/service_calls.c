@@ -7,10 +7,14 @@
 #include <sys/eventfd.h>
 
 #include "base/own.h"
+#include "base/sized.h"
 #include "base/thread.h"
 #include "ivshmem/policy.h"
 #include "ivshmem/server.h"
 #include "ivshmem/service.h"
+
+/* What callers have at least. */
+#define STATS_LEAST BF_SIZED_LEAST(belfry_server_stats, stalls)
 
 /* --- the loop --- */
 
@@ -152,12 +156,14 @@ int belfry_server_peers(struct belfry_server *s, struct belfry_server_peer *peer
 
 int belfry_server_stats(struct belfry_server *s, struct belfry_server_stats *stats)
 {
-	if (!s || !stats || stats->size < sizeof(*stats))
+	struct belfry_server_stats known = { .size = sizeof(known) };
+
+	if (!s || !stats)
 		return -EINVAL;
 	pthread_mutex_lock(&s->lock);
-	bf_server_stats(s->core, stats);
+	bf_server_stats(s->core, &known);
 	pthread_mutex_unlock(&s->lock);
-	return 0;
+	return bf_sized_give(stats, &known, STATS_LEAST, "stats", NULL);
 }
 
 int belfry_server_status(struct belfry_server *s, enum belfry_status_format format,

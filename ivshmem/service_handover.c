@@ -6,8 +6,12 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "base/sized.h"
 #include "ivshmem/server.h"
 #include "ivshmem/service.h"
+
+/* What callers have at least. */
+#define STORE_LEAST BF_SIZED_LEAST(belfry_server_store, user)
 
 /* What @fn is to get, and where it goes. */
 struct outlet {
@@ -119,14 +123,18 @@ int belfry_server_set_store(struct belfry_server *s,
 			    const struct belfry_server_store *store, int holds,
 			    struct belfry_error *err)
 {
+	struct belfry_server_store known = { .size = sizeof(known) };
 	int r;
 
-	if (!s || !store || store->size < sizeof(*store) || !store->keep || !store->drop)
-		return bf_err(err, EINVAL,
-			      "belfry_server_set_store: NULL argument, or "
-			      "size not set");
+	if (!s || !store)
+		return bf_err(err, EINVAL, "belfry_server_set_store: NULL argument");
+	r = bf_sized_take(&known, store, STORE_LEAST, "store", err);
+	if (r < 0)
+		return r;
+	if (!known.keep || !known.drop)
+		return bf_err(err, EINVAL, "belfry_server_set_store: NULL argument");
 	pthread_mutex_lock(&s->lock);
-	r = set_store(s, store, holds, err);
+	r = set_store(s, &known, holds, err);
 	pthread_mutex_unlock(&s->lock);
 	return r;
 }

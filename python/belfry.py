@@ -181,7 +181,7 @@ class _PeerEvents(_Sized):
 class _PeerOptions(_Sized):
     _fields_ = [("size", ctypes.c_size_t), ("vectors", _u32), ("no_reconnect", _u32),
                 ("timeout_ns", _u64), ("events", ctypes.POINTER(_PeerEvents)), ("user", _handle),
-                ("log", _LogFn), ("log_user", _handle), ("log_max", _int)]
+                ("log", _LogFn), ("log_user", _handle), ("log_max", _int), ("reserved", _u32)]
 
 
 # --- calls ---

@@ -5,6 +5,9 @@ loop-test-y := tests/unit/loop_test.o base/loop.o base/err.o base/event.o
 tests-y += err
 err-test-y := tests/unit/err_test.o base/err.o
 
+tests-y += sized
+sized-test-y := tests/unit/sized_test.o base/sized.o base/err.o
+
 tests-y += event
 event-test-y := tests/unit/event_test.o base/event.o
 
@@ -32,7 +35,7 @@ tests-y += reconnect
 reconnect-test-y := tests/peers/reconnect_test.o tests/peers/fake_server.o \
 	tests/peers/party.o $(ivshmem-peer-o)
 
-ivshmem-api-o := ivshmem/peer_api.o ivshmem/shared.o base/number.o
+ivshmem-api-o := ivshmem/peer_api.o ivshmem/shared.o base/number.o base/sized.o
 
 tests-y += peer_api
 peer_api-test-y := tests/peers/peer_api_test.o tests/peers/fake_server.o \

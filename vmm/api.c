@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "base/sized.h"
 #include "devices/devices.h"
 #include "devices/pci.h"
 #include "vmm/machine.h"
@@ -19,22 +20,11 @@ const char *belfry_version(void)
 	return BELFRY_VERSION;
 }
 
-/*
- * Give the caller what it knows of a struct: @out and @in begin with their sizes; @oldest
- * is that of the first release.
- */
-static int hand_out(void *out, const void *in, size_t oldest)
-{
-	const size_t size = *(size_t *)out;
-	const size_t today = *(const size_t *)in;
-
-	if (size < oldest)
-		return -EINVAL;
-	memset(out, 0, size);
-	memcpy(out, in, size < today ? size : today);
-	*(size_t *)out = size;
-	return 0;
-}
+/* What callers have at least. */
+#define RESULT_LEAST  BF_SIZED_LEAST(belfry_result, detail)
+#define STATS_LEAST   BF_SIZED_LEAST(belfry_stats, panics)
+#define IVSHMEM_LEAST BF_SIZED_LEAST(belfry_ivshmem_stats, reserved)
+#define PEER_LEAST    BF_SIZED_LEAST(belfry_peer_stats, slow_rings)
 
 /* Does it, and has it a platform? The lock is held, so that it keeps that. */
 static bool vm_runs(struct belfry_vm *vm)
@@ -159,7 +149,7 @@ int belfry_vm_wait(struct belfry_vm *vm, uint64_t timeout_ns,
 	struct timespec until = forever ? (struct timespec){ 0 } : deadline(timeout_ns);
 	int e = 0;
 
-	if (!vm || (result && result->size < sizeof(*result)))
+	if (!vm || (result && bf_sized_check(result, RESULT_LEAST, "result", NULL) < 0))
 		return -EINVAL;
 	pthread_mutex_lock(&vm->state_lock);
 	while (vm->state == BF_RUNNING && e == 0)
@@ -174,7 +164,7 @@ int belfry_vm_wait(struct belfry_vm *vm, uint64_t timeout_ns,
 		struct belfry_result known = vm->result;
 
 		known.size = sizeof(known);
-		hand_out(result, &known, sizeof(known));
+		bf_sized_give(result, &known, RESULT_LEAST, "result", NULL);
 	}
 	pthread_mutex_unlock(&vm->state_lock);
 	return -e;
@@ -266,7 +256,7 @@ int belfry_vm_stats(struct belfry_vm *vm, struct belfry_stats *out)
 	stats.resets = vm->resets;
 	stats.panics = vm->panics;
 	pthread_mutex_unlock(&vm->state_lock);
-	return hand_out(out, &stats, sizeof(stats));
+	return bf_sized_give(out, &stats, STATS_LEAST, "stats", NULL);
 }
 
 /* The device behind @index of the VM's `devices`: slot 0 is the host bridge. */
@@ -288,7 +278,7 @@ int belfry_vm_ivshmem_stats(struct belfry_vm *vm, unsigned int index,
 	dev = device_at(vm, index);
 	e = dev ? bf_ivshmem_stats(dev, &stats) : -ENOENT;
 	bf_vm_unlock(vm);
-	return e < 0 ? -ENOENT : hand_out(out, &stats, sizeof(stats));
+	return e < 0 ? -ENOENT : bf_sized_give(out, &stats, IVSHMEM_LEAST, "stats", NULL);
 }
 
 static int no_device(struct belfry_vm *vm, unsigned int index, struct belfry_error *err)
@@ -311,7 +301,7 @@ static int list_peers(struct bf_pci_dev *dev, struct belfry_peer_stats *out,
 		if (n >= max)
 			continue;
 		at->size = size;
-		hand_out(at, &peer, sizeof(peer));
+		bf_sized_give(at, &peer, PEER_LEAST, "peers", NULL);
 	}
 	return id == -ENODEV ? -ENOENT : (int)n;
 }
@@ -322,7 +312,7 @@ int belfry_vm_peers(struct belfry_vm *vm, unsigned int index,
 	struct bf_pci_dev *dev;
 	int n;
 
-	if (!vm || (max && (!out || out->size < sizeof(*out))))
+	if (!vm || (max && (!out || bf_sized_check(out, PEER_LEAST, "peers", NULL) < 0)))
 		return -EINVAL;
 	bf_vm_lock(vm);
 	dev = device_at(vm, index);

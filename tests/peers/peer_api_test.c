@@ -287,13 +287,43 @@ static void options_are_checked(void **state)
 	struct belfry_peer_events small = { .size = 8 };
 	struct belfry_peer_options options = { .size = sizeof(options) };
 
+	options.reserved = 1;
+	refuse(f, &options, "options.reserved: expected 0");
+	options.reserved = 0;
 	options.vectors = 2049;
 	refuse(f, &options, "vectors 2049: at most 2048");
 	options.vectors = 0;
 	options.events = &small;
-	refuse(f, &options, "events.size 8: expected 64");
+	refuse(f, &options, "events.size 8: expected 64 to 4096");
 	options.size = 8;
-	refuse(f, &options, "options.size 8: expected 64");
+	refuse(f, &options, "options.size 8: expected 64 to 4096");
+}
+
+/* As programs see them that were compiled with a later header. */
+struct later_options {
+	struct belfry_peer_options known;
+	uint64_t more;
+};
+
+struct later_info {
+	struct belfry_peer_info known;
+	uint64_t more;
+};
+
+static void a_later_programs_structs_are_understood(void **state)
+{
+	struct fixture *f = *state;
+	struct later_options options = { { .size = sizeof(options) }, 1 };
+	struct later_info info = { { .size = sizeof(info) }, 1 };
+
+	assert_fails(
+		belfry_peer_create(&f->peer, "/no/socket", &options.known, &err), E2BIG,
+		"options: byte 64 is set, and libbelfry " BELFRY_VERSION " knows 64");
+	options.more = 0;
+	join_with(f, &options.known);
+	assert_int_equal(belfry_peer_get_info(f->peer, &info.known), 0);
+	assert_int_equal(info.known.size, sizeof(info));
+	assert_int_equal(info.more, 0);
 }
 
 static void null_arguments_are_refused(void **state)
@@ -555,7 +585,7 @@ static void who_cannot_hear_a_vector_cannot_wait_for_it(void **state)
 	assert_fails(belfry_peer_wait(f->peer, 3, 0, NULL, &err), ENOENT,
 		     "peer 5 has no vector 3: it has 3, from 0 on");
 	assert_fails(belfry_peer_wait(f->peer, 0, 0, &ring, &err), EINVAL,
-		     "ring.size 8: expected 24");
+		     "ring.size 8: expected 24 to 4096");
 }
 
 static void no_signal(int signal)
@@ -824,6 +854,7 @@ int main(void)
 		TEST(fewer_vectors_can_be_wanted),
 		TEST(every_descriptor_is_close_on_exec),
 		TEST(options_are_checked),
+		TEST(a_later_programs_structs_are_understood),
 		TEST(null_arguments_are_refused),
 		TEST(nobody_listens),
 		TEST(a_server_that_is_silent_is_given_up),
