@@ -22,6 +22,7 @@
 #
 #   SANITIZE=1            address and undefined-behaviour sanitizers, own build folder
 #   SANITIZE=thread       thread sanitizer, own build folder
+#   SYSTEMD=n             belfry serve without libsystemd, though it is there
 #   COVERAGE=1            gcov, own build folder
 #   WERROR=1 V=1 CC=clang O=dir CFLAGS=...
 #

@@ -23,3 +23,9 @@ cli-y += cli/terminal.o
 HAVE_LIBEDIT := $(shell $(PKG_CONFIG) --exists libedit 2>/dev/null && echo y)
 cli-y += cli/peer_$(if $(HAVE_LIBEDIT),,no_)edit.o
 cli-libs-$(HAVE_LIBEDIT) += $(shell $(PKG_CONFIG) --libs libedit)
+
+# libsystemd tells the service manager, which may hand descriptors to `belfry serve`. Without
+# it there is none. SYSTEMD=n: as if it was not there.
+HAVE_LIBSYSTEMD := $(if $(filter n,$(SYSTEMD)),,$(shell $(PKG_CONFIG) --exists libsystemd 2>/dev/null && echo y))
+cli-y += cli/$(if $(HAVE_LIBSYSTEMD),,no_)systemd.o
+cli-libs-$(HAVE_LIBSYSTEMD) += $(shell $(PKG_CONFIG) --libs libsystemd)

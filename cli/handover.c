@@ -1,33 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cli/handover.c - descriptors from a process before us, to one after us, to systemd
+ * cli/handover.c - descriptors from a process before us, to one after us
  *
- * systemd's protocols are a few lines each, so they are here and not in a library:
- * sd_notify(3), a datagram to $NOTIFY_SOCKET, with a descriptor for its store
- * (FDSTORE=1); sd_listen_fds(3), descriptors from 3 on that $LISTEN_FDNAMES names. A
- * descriptor of the store has a name of ours; one of another name is the socket of a
- * .socket unit.
+ * A descriptor of ours, which a store has held or which was there before an upgrade, has
+ * a name of ours; one of another name is the socket of a .socket unit.
  *
  * An upgrade is execve(2): descriptors stay open where they are, and their names and
  * numbers are in a file that $BELFRY_HANDOVER is the descriptor of.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/handover.h"
+#include "cli/systemd.h"
 
-#define LISTEN_FDS_START 3
-#define HANDOVER         "BELFRY_HANDOVER"
+#define HANDOVER "BELFRY_HANDOVER"
 
 /* --- what was there when we started --- */
 
@@ -65,23 +58,17 @@ static bool add(struct inherited *in, const char *name, int fd)
 	return true;
 }
 
-/* From systemd: sd_listen_fds(3). */
+/* From systemd. */
 static bool inherit_listen_fds(struct inherited *in)
 {
-	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
-	const char *names = getenv("LISTEN_FDNAMES");
-	char *copy = strdup(names ? names : ""), *rest = copy, *name;
-	bool fits = copy;
-	int n = pid && count && atoi(pid) == getpid() ? atoi(count) : 0;
+	struct cli_listen_fds fds;
+	int r = cli_listen_fds(&fds);
+	bool fits = r == 0;
 
-	for (int i = 0; i < n && fits; i++) {
-		name = rest ? strsep(&rest, ":") : NULL;
-		fits = add(in, name ? name : "", LISTEN_FDS_START + i);
-	}
-	free(copy);
-	unsetenv("LISTEN_PID");
-	unsetenv("LISTEN_FDS");
-	unsetenv("LISTEN_FDNAMES");
+	errno = -r;
+	for (int i = 0; i < fds.n && fits; i++)
+		fits = add(in, fds.names ? fds.names[i] : "", fds.first + i);
+	cli_listen_fds_fini(&fds);
 	return fits;
 }
 
@@ -120,80 +107,6 @@ void cli_inherit_fini(struct inherited *in)
 	*in = (struct inherited){ .socket = -1 };
 }
 
-/* --- the service manager --- */
-
-bool cli_is_notified(void)
-{
-	return getenv("NOTIFY_SOCKET");
-}
-
-/* Return: 0; a negative errno. */
-static int notify(const char *text, int fd)
-{
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	struct iovec iov = { (void *)text, strlen(text) };
-	struct msghdr hdr = { .msg_name = &sa, .msg_iov = &iov, .msg_iovlen = 1 };
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct cmsghdr *c;
-	int sock, r;
-
-	if (!path || strlen(path) >= sizeof(sa.sun_path))
-		return -ENOENT;
-	memcpy(sa.sun_path, path, strlen(path));
-	hdr.msg_namelen = offsetof(struct sockaddr_un, sun_path) + strlen(path);
-	if (*path == '@') /* the abstract namespace */
-		sa.sun_path[0] = '\0';
-	if (fd >= 0) {
-		hdr.msg_control = control;
-		hdr.msg_controllen = sizeof(control);
-		c = CMSG_FIRSTHDR(&hdr);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(int));
-	}
-	sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (sock < 0)
-		return -errno;
-	r = sendmsg(sock, &hdr, MSG_NOSIGNAL) < 0 ? -errno : 0;
-	close(sock);
-	return r;
-}
-
-void cli_notify(const char *fmt, ...)
-{
-	char text[256];
-	va_list ap;
-
-	if (!cli_is_notified())
-		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	notify(text, -1);
-}
-
-/* A carrier's other end is closed: systemd must not take that for the end of it. */
-static int store_keep(void *user, const char *name, int fd)
-{
-	char text[64];
-
-	snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
-	return notify(text, fd);
-}
-
-static void store_drop(void *user, const char *name)
-{
-	cli_notify("FDSTOREREMOVE=1\nFDNAME=%s", name);
-}
-
-const struct belfry_server_store cli_store = {
-	.size = sizeof(cli_store),
-	.keep = store_keep,
-	.drop = store_drop,
-};
-
 /* --- upgrade --- */
 
 struct upgrade {
@@ -230,7 +143,7 @@ static int hand_over(void *user, const char *name, int fd)
 	if (!more)
 		return -ENOMEM;
 	up->fds = more;
-	more[up->n] = fcntl(fd, F_DUPFD, LISTEN_FDS_START);
+	more[up->n] = fcntl(fd, F_DUPFD, STDERR_FILENO + 1);
 	if (more[up->n] < 0)
 		return -errno;
 	return fprintf(up->list, "%s %d\n", name, more[up->n++]) < 0 ? -EIO : 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cli/handover.h - descriptors from a process before us, to one after us, to systemd */
+/* cli/handover.h - descriptors from a process before us, to one after us */
 #ifndef CLI_HANDOVER_H
 #define CLI_HANDOVER_H
 
@@ -18,15 +18,6 @@ struct inherited {
 /* Take over what the environment tells of, and clear it. Return: whether it worked. */
 bool cli_inherit(struct inherited *in);
 void cli_inherit_fini(struct inherited *in);
-
-/* Whether there is a service manager to talk to (sd_notify(3)). */
-bool cli_is_notified(void);
-
-/* Tell it "READY=1" and the like; does nothing without one. */
-__attribute__((format(printf, 1, 2))) void cli_notify(const char *fmt, ...);
-
-/* systemd's descriptor store. */
-extern const struct belfry_server_store cli_store;
 
 /*
  * Become the program that we were started from, which may be a new one by now, with the

@@ -26,6 +26,7 @@
 #include <belfry-server.h>
 
 #include "cli/serve.h"
+#include "cli/systemd.h"
 
 /* --- the log --- */
 

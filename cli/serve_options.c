@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/serve.h"
+#include "cli/systemd.h"
 
 #define KEYS_MAX 32
 
@@ -85,6 +86,9 @@ static int print_help(const struct option_table *table)
 		snprintf(line, sizeof(line), "  --%-18s%s\n", table->names[i], help);
 		status = cli_print(line);
 	}
+	snprintf(line, sizeof(line), "\n%s", cli_systemd_help);
+	if (status == CLI_OK)
+		status = cli_print(line);
 	return status == CLI_OK ? cli_print(help_tail) : status;
 }
 

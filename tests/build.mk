@@ -22,6 +22,11 @@ trouble-test-y = tests/guest/trouble_test.o tests/peers/fake_server.o $(lib-y)
 programs-y += no_io_uring
 no_io_uring-prog-y := tests/cli/no_io_uring.o
 
+# the program as it is without libsystemd, for systemd.t
+programs-y += no_systemd
+no_systemd-prog-y = $(filter-out cli/systemd.o,$(sort $(cli-y) cli/no_systemd.o)) $(lib-y)
+no_systemd-libs = $(filter-out -lsystemd,$(cli-libs-y)) $(LIBS)
+
 # a link whose crowd comes late, for server.t
 programs-y += crowd
 crowd-prog-y := tests/cli/crowd.o bench/crowd.o base/err.o

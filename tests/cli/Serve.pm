@@ -10,13 +10,19 @@ use POSIX ':sys_wait_h';
 use Test::More ();
 
 our @EXPORT = qw($path serve end slurp status_of wait_socket wait_peers joins connect_raw
-	waiting wait_for_error);
+	waiting wait_for_error has_libsystemd);
 
 our $path = "$dir/ring.sock";
 
 *slurp = \&Belfry::slurp;
 
 sub pause { select undef, undef, undef, 0.01 }
+
+# Whether the program can talk to systemd. Without, there is nothing of it to test.
+sub has_libsystemd {
+	my ($status, $out) = belfry('serve', '--help');
+	return $out =~ /^systemd: .*by libsystemd$/m;
+}
 
 # Until there is a socket that listens.
 sub wait_socket {

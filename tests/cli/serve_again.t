@@ -113,6 +113,9 @@ subtest 'a configuration with a mistake is found before the upgrade' => sub {
 	is_deeply [glob("$dir/ring*")], [], 'no file is left behind';
 };
 
+SKIP: {
+skip unable('built without libsystemd'), 1 if !has_libsystemd();
+
 subtest 'a server that is killed goes on where it was' => sub {
 	my $kills = 5 * $times;
 	my $manager = managed(['--kill-ms', 50, '--kills', $kills], '-n', 2);
@@ -180,5 +183,7 @@ subtest 'the socket of a .socket unit is used, and left to systemd' => sub {
 	ok !-e "$path.control", 'what the server has made is not';
 	unlink $path;
 };
+
+}
 
 done_testing;
