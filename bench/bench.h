@@ -28,10 +28,13 @@ struct bench_options {
 
 /* --- running --- */
 
+/* Return: 0; -EINVAL: there is no scenario or contestant of that name. */
+int bench_check_names(const struct bench_options *o, struct belfry_error *err);
+
 /*
  * Measure. @out is set unless an error is returned (bench_result_destroy()), also when a
  * signal came; *@signal is that signal then.
- * Return: 0; -EINVAL: a name in @options that there is not; -ENODEV, -EACCES: no
+ * Return: 0; -EINVAL: a CPU in @options that there is not; -ENODEV, -EACCES: no
  * /dev/kvm; -ENOMEM and the like.
  */
 int bench_measure(const struct bench_options *options, struct bench_result **out,
@@ -92,6 +95,16 @@ int bench_compare(struct bench_comparison **out, const struct bench_result *befo
 		  const struct bench_result *after, const struct bench_rule *rule,
 		  struct belfry_error *err);
 void bench_comparison_destroy(struct bench_comparison *c);
+
+/*
+ * Whether there will be something to compare: what bench_compare() would refuse of
+ * @before for this host and what is to be measured, before it is measured.
+ * Return: 0; -EXDEV, -ENOMSG as there.
+ */
+int bench_check_baseline(const struct bench_result *before,
+			 const struct bench_options *options,
+			 const struct bench_rule *rule, struct belfry_error *err);
+
 enum bench_verdict bench_comparison_verdict(const struct bench_comparison *c);
 
 /* What can be written of a result; @c may be NULL. Each makes text (free()) or NULL. */
@@ -112,6 +125,12 @@ const char *bench_html_missing(void);
  */
 int bench_write(const char *path, const char *text, bool append,
 		struct belfry_error *err);
+
+/*
+ * Whether bench_write() would get as far as to write: to be known before minutes have
+ * been spent on what is to be written. Return: 0; a negative errno.
+ */
+int bench_check_path(const char *path, bool append, struct belfry_error *err);
 
 /*
  * Write the percentiles of each series in HdrHistogram's format. More than one go to

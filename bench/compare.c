@@ -48,27 +48,32 @@ __attribute__((format(printf, 2, 3))) static void warn(struct bench_comparison *
 
 /* --- the two hosts --- */
 
-/* Return: 0; -EXDEV when it is another machine and that is refused. */
-static int compare_hosts(struct bench_comparison *c, struct belfry_error *err)
+int bench_check_machine(const struct bench_host *before, const struct bench_host *after,
+			struct belfry_error *err)
 {
-	for (size_t i = 0; i < BENCH_HOST_FACTS; i++) {
-		const struct bench_fact *fact = &bench_facts[i];
-		const char *before = c->before->host.facts[i];
-		const char *after = c->after->host.facts[i];
-
-		if (strcmp(before, after) == 0)
-			continue;
-		if (fact->machine && c->rule.strict)
+	for (size_t i = 0; i < BENCH_HOST_FACTS; i++)
+		if (bench_facts[i].machine &&
+		    strcmp(before->facts[i], after->facts[i]) != 0)
 			return bf_err(err, EXDEV,
 				      "the baseline is of another machine: %s: '%.60s' "
 				      "before, '%.60s' now",
-				      fact->title, before, after);
-		warn(c, "%s: %s: '%.60s' before, '%.60s' now",
-		     fact->machine ? "the baseline is of another machine"
-				   : "another setting",
-		     fact->title, before, after);
-	}
+				      bench_facts[i].title, before->facts[i],
+				      after->facts[i]);
 	return 0;
+}
+
+static void compare_hosts(struct bench_comparison *c)
+{
+	for (size_t i = 0; i < BENCH_HOST_FACTS; i++) {
+		const char *before = c->before->host.facts[i];
+		const char *after = c->after->host.facts[i];
+
+		if (strcmp(before, after) != 0)
+			warn(c, "%s: %s: '%.60s' before, '%.60s' now",
+			     bench_facts[i].machine ? "the baseline is of another machine"
+						    : "another setting",
+			     bench_facts[i].title, before, after);
+	}
 }
 
 static void compare_settings(struct bench_comparison *c)
@@ -156,7 +161,7 @@ static void judge(struct bench_comparison *c, struct bench_judgement *j)
 
 /* --- all of them --- */
 
-static bool is_judged(const struct bench_series *s)
+bool bench_is_judged(const struct bench_series *s)
 {
 	return s->status == BENCH_MEASURED && strncmp(s->contestant, "belfry", 6) == 0;
 }
@@ -207,6 +212,11 @@ static void note_floor(struct bench_comparison *c, const struct bench_series *be
 		     bench_series_label(before).text, (change.middle - 1) * 100);
 }
 
+int bench_nothing_in_common(struct belfry_error *err)
+{
+	return bf_err(err, ENOMSG, "the two results have no measurement in common");
+}
+
 static int judge_all(struct bench_comparison *c, struct belfry_error *err)
 {
 	c->judgements = calloc(c->before->n_series + 1, sizeof(*c->judgements));
@@ -215,15 +225,13 @@ static int judge_all(struct bench_comparison *c, struct belfry_error *err)
 	for (unsigned int i = 0; i < c->before->n_series; i++) {
 		const struct bench_series *s = &c->before->series[i];
 
-		if (is_judged(s))
+		if (bench_is_judged(s))
 			add_judgement(c, s);
 		else if (s->status == BENCH_MEASURED &&
 			 strcmp(s->contestant, "floor") == 0)
 			note_floor(c, s);
 	}
-	if (c->n > 0)
-		return 0;
-	return bf_err(err, ENOMSG, "the two results have no measurement in common");
+	return c->n > 0 ? 0 : bench_nothing_in_common(err);
 }
 
 int bench_compare(struct bench_comparison **out, const struct bench_result *before,
@@ -238,9 +246,9 @@ int bench_compare(struct bench_comparison **out, const struct bench_result *befo
 	c->before = before;
 	c->after = after;
 	c->rule = *rule;
-	r = compare_hosts(c, err);
-	if (r == 0)
-		compare_settings(c);
+	compare_hosts(c);
+	compare_settings(c);
+	r = rule->strict ? bench_check_machine(&before->host, &after->host, err) : 0;
 	if (r == 0)
 		r = judge_all(c, err);
 	if (r < 0)

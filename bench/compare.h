@@ -35,4 +35,13 @@ struct bench_comparison {
 	unsigned int n_warnings;
 };
 
+/* Return: 0; -EXDEV when @after is another machine. */
+int bench_check_machine(const struct bench_host *before, const struct bench_host *after,
+			struct belfry_error *err);
+
+/* Whether it is one that gets a verdict: a measurement of belfry's. */
+bool bench_is_judged(const struct bench_series *s);
+
+int bench_nothing_in_common(struct belfry_error *err);
+
 #endif

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,25 +47,53 @@ static int write_and_close(int fd, const char *text)
 	return r < 0 ? r : e;
 }
 
+/* Return: a new file in the folder of @path, whose name is then in @beside (free()). */
+static int open_beside(const char *path, char **beside, struct belfry_error *err)
+{
+	int fd;
+
+	if (asprintf(beside, "%s.XXXXXX", path) < 0) {
+		*beside = NULL;
+		return bf_err(err, ENOMEM, "%s: out of memory", path);
+	}
+	fd = mkostemp(*beside, O_CLOEXEC);
+	return fd < 0 ? bf_err_sys(err, errno, "%s", path) : fd;
+}
+
+/* No signal may end the program between the making of the file and its renaming. */
 static int write_beside(const char *path, const char *text, struct belfry_error *err)
 {
 	BF_FREE char *beside = NULL;
 	mode_t mask = umask(0);
+	sigset_t all, old;
 	int fd, r;
 
 	umask(mask);
-	if (asprintf(&beside, "%s.XXXXXX", path) < 0)
-		return bf_err(err, ENOMEM, "%s: out of memory", path);
-	fd = mkostemp(beside, O_CLOEXEC);
-	if (fd < 0)
-		return bf_err_sys(err, errno, "%s", path);
-	fchmod(fd, 0666 & ~mask);
-	r = write_and_close(fd, text);
-	if (r == 0 && rename(beside, path) < 0)
-		r = -errno;
-	if (r < 0)
-		unlink(beside);
-	return r < 0 ? bf_err_sys(err, -r, "%s", path) : 0;
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &old);
+	r = fd = open_beside(path, &beside, err);
+	if (fd >= 0) {
+		fchmod(fd, 0666 & ~mask);
+		r = write_and_close(fd, text);
+		if (r == 0 && rename(beside, path) < 0)
+			r = -errno;
+		if (r < 0)
+			unlink(beside);
+		r = r < 0 ? bf_err_sys(err, -r, "%s", path) : 0;
+	}
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return r;
+}
+
+/* A file that cannot take all of it stays as it was. */
+static int append_and_close(int fd, const char *text)
+{
+	off_t size = lseek(fd, 0, SEEK_END);
+	int r = write_all(fd, text);
+
+	if (r < 0 && size >= 0 && ftruncate(fd, size) < 0)
+		errno = 0; /* it is the first error that is told */
+	return close(fd) < 0 && r == 0 ? -errno : r;
 }
 
 int bench_write(const char *path, const char *text, bool append, struct belfry_error *err)
@@ -79,9 +108,32 @@ int bench_write(const char *path, const char *text, bool append, struct belfry_e
 		return write_beside(path, text, err);
 	fd = to_stdout ? dup(STDOUT_FILENO)
 		       : open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND, 0666);
-	r = fd < 0 ? -errno : write_and_close(fd, text);
+	r = fd < 0      ? -errno
+	    : to_stdout ? write_and_close(fd, text)
+			: append_and_close(fd, text);
 	return r < 0 ? bf_err_sys(err, -r, "%s", to_stdout ? "standard output" : path)
 		     : 0;
+}
+
+int bench_check_path(const char *path, bool append, struct belfry_error *err)
+{
+	BF_FREE char *beside = NULL;
+	struct stat st;
+	int fd;
+
+	if (strcmp(path, "-") == 0)
+		return 0;
+	if (stat(path, &st) == 0 && (append || !S_ISREG(st.st_mode))) {
+		if (S_ISDIR(st.st_mode))
+			return bf_err_sys(err, EISDIR, "%s", path);
+		return access(path, W_OK) < 0 ? bf_err_sys(err, errno, "%s", path) : 0;
+	}
+	fd = open_beside(path, &beside, err);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	unlink(beside);
+	return 0;
 }
 
 /* --- HdrHistogram --- */

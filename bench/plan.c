@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/own.h"
 #include "base/text.h"
+#include "bench/compare.h"
 #include "bench/session.h"
 
 #define QEMU "qemu-system-x86_64"
@@ -218,6 +219,27 @@ int bench_plan(struct session *s, struct belfry_error *err)
 		if (is_chosen(s->options, sc))
 			r = plan_scenario(s, sc);
 	return r < 0 ? bf_err(err, ENOMEM, "out of memory") : 0;
+}
+
+int bench_check_baseline(const struct bench_result *before,
+			 const struct bench_options *options,
+			 const struct bench_rule *rule, struct belfry_error *err)
+{
+	const struct bench_scenario *scenario;
+	struct bench_host here;
+
+	bench_host_look(&here);
+	if (rule->strict && bench_check_machine(&before->host, &here, err) < 0)
+		return -EXDEV;
+	for (unsigned int i = 0; i < before->n_series; i++) {
+		const struct bench_series *s = &before->series[i];
+
+		scenario = bench_scenario_find(s->scenario);
+		if (bench_is_judged(s) && scenario && is_chosen(options, scenario) &&
+		    is_wanted(options, s->contestant))
+			return 0;
+	}
+	return bench_nothing_in_common(err);
 }
 
 int bench_check_names(const struct bench_options *o, struct belfry_error *err)

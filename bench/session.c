@@ -236,10 +236,8 @@ int bench_measure(const struct bench_options *options, struct bench_result **out
 		  int *signal, struct belfry_error *err)
 {
 	struct session s = { .options = options, .lab = BENCH_LAB_CLOSED };
-	int r = bench_check_names(options, err);
+	int r = check_kvm(err);
 
-	if (r == 0)
-		r = check_kvm(err);
 	if (r < 0)
 		return r;
 	s.result = bench_result_create();

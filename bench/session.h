@@ -30,9 +30,6 @@ struct session {
 
 /* --- bench/plan.c --- */
 
-/* Return: 0; -EINVAL: there is no scenario or contestant of that name. */
-int bench_check_names(const struct bench_options *o, struct belfry_error *err);
-
 /*
  * Fill in the contestants, and a series for each measurement: a job as well if it can
  * run here, else the reason. Return: 0; -ENOMEM.

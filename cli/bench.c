@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cli/bench.c - belfry bench: measure, compare, and write it down */
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -313,12 +314,17 @@ static int write_file(const struct command *c, size_t i, const struct bench_resu
 	return CLI_FAILURE;
 }
 
-/* All that can be written is; the first failure is the status. */
+/*
+ * All that can be written is; the first failure is the status. A limit on the size of
+ * files is an error as another, and not the end.
+ */
 static int write_all(const struct command *c, const struct bench_result *r,
 		     const struct bench_comparison *comparison)
 {
-	int status = print_text(c, bench_format_table(r, comparison));
+	int status;
 
+	signal(SIGXFSZ, SIG_IGN);
+	status = print_text(c, bench_format_table(r, comparison));
 	if (comparison && status == CLI_OK)
 		status = print_text(c, bench_format_verdicts(r, comparison));
 	for (size_t i = 0; i < FILES; i++) {
@@ -379,20 +385,50 @@ static int get_result(struct command *c, struct bench_result **out)
 	return err.code == -EINVAL ? cli_usage("%s", err.msg) : cli_fail(&err);
 }
 
-/* The baseline is read first: a mistake in it is told before minutes have passed. */
-static int bench(struct command *c)
+static int check_files(const struct command *c)
 {
-	struct bench_result *before = NULL, *result;
 	struct belfry_error err;
-	int status;
 
 	if (c->files[HTML] && bench_html_missing()) {
 		cli_say("--html: %s", bench_html_missing());
 		return CLI_NO_HOST;
 	}
-	if (c->baseline && bench_result_read(&before, c->baseline, &err) < 0)
-		return bad_baseline(&err);
-	status = get_result(c, &result);
+	for (size_t i = 0; i < FILES; i++) {
+		for (size_t k = 0; k < i && c->files[i]; k++)
+			if (c->files[k] && strcmp(c->files[i], c->files[k]) == 0)
+				return cli_usage("bench: two files are to go to '%s'",
+						 c->files[i]);
+		if (c->files[i] &&
+		    bench_check_path(c->files[i], file_kinds[i].append, &err) < 0) {
+			cli_say("%s", err.msg);
+			return CLI_FAILURE;
+		}
+	}
+	return CLI_OK;
+}
+
+static int read_baseline(const struct command *c, struct bench_result **out)
+{
+	struct belfry_error err;
+	int r = bench_result_read(out, c->baseline, &err);
+
+	if (r == 0 && !c->from)
+		r = bench_check_baseline(*out, &c->measure, &c->rule, &err);
+	return r < 0 ? bad_baseline(&err) : CLI_OK;
+}
+
+/* What can be wrong with files is told before minutes have passed. */
+static int bench(struct command *c)
+{
+	struct bench_result *before = NULL, *result;
+	struct belfry_error err;
+	int status = bench_check_names(&c->measure, &err) < 0 ? cli_usage("%s", err.msg)
+							      : check_files(c);
+
+	if (status == CLI_OK && c->baseline)
+		status = read_baseline(c, &before);
+	if (status == CLI_OK)
+		status = get_result(c, &result);
 	if (status == CLI_OK) {
 		status = report(c, before, result);
 		bench_result_destroy(result);

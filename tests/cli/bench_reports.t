@@ -83,6 +83,31 @@ for my $kind (qw(json hgrm html junit summary)) {
 	};
 }
 
+# What can be known before is told before anything is measured: there is no table.
+fails "a folder that is not there: $_", 1, '/nonexistent/x: No such file or directory', 'poll', $_,
+	'/nonexistent/x' for qw(--json --hgrm --html --junit --summary);
+fails "a folder as a file: $_", 1, '/: Is a directory', 'poll', $_, '/' for qw(--json --summary);
+fails 'two files in one', 2, "bench: two files are to go to '-'; try 'belfry --help'", 'poll', '--json', '-',
+	'--summary', '-';
+fails 'a baseline of another machine, if strict', 3, qr/the baseline is of another machine: CPU: 'a cpu' before, .*/,
+	'poll', '--strict', '--baseline', $before;
+fails 'a baseline without what is to be measured', 3, 'the two results have no measurement in common', 'start',
+	'--baseline', $before;
+
+subtest 'no half files, and nothing beside them' => sub {
+	my %was = (json => 'what was there', html => 'what was there', summary => 'what was there, ' x 30);
+	mkdir "$dir/small" or die "$dir/small: $!";
+	config("small/$_", $was{$_}) for keys %was;
+	for my $kind (sort keys %was) {
+		($status, $out, $err) = command('sh', '-c', 'ulimit -f 1; exec "$@" >/dev/null', 'sh', $belfry, 'bench',
+			'--from', $before, "--$kind", "$dir/small/$kind");
+		is $status, 1, "$kind: status";
+		is $err, "belfry: $dir/small/$kind: File too large\n", "$kind: words";
+		is Belfry::slurp("$dir/small/$kind"), $was{$kind}, "$kind: the file is as it was";
+	}
+	is_deeply [ sort map { s/.*\///r } glob("$dir/small/*") ], [ sort keys %was ], 'no other file';
+};
+
 subtest 'standard output that is full' => sub {
 	($status, $out, $err) = command('sh', '-c', '"$0" bench --from "$1" >/dev/full', $belfry, $before);
 	is $status, 1, 'status';
