@@ -66,10 +66,18 @@ static bool console_wait(struct belfry_vm *vm)
 	while (poll(fds, 2, -1) < 0)
 		if (errno != EINTR)
 			return false;
-	return fds[0].revents & POLLOUT;
+	return fds[0].revents != 0;
 }
 
-/* What the console cannot take, because its reader has gone, is lost: the VM runs on. */
+/* The VM runs on, whatever becomes of its output. Said once: the guest decides how often. */
+static void console_lost(struct belfry_vm *vm, int code)
+{
+	if (!vm->console.lost)
+		bf_log(&vm->log, BELFRY_LOG_WARNING, "console output is lost: %s",
+		       strerrordesc_np(code));
+	vm->console.lost = true;
+}
+
 static void console_write_fd(struct belfry_vm *vm, const uint8_t *data, unsigned int len)
 {
 	const char *prefix = vm->console.prefix;
@@ -84,8 +92,10 @@ static void console_write_fd(struct belfry_vm *vm, const uint8_t *data, unsigned
 	while (i < 3 && console_wait(vm)) {
 		ssize_t n = writev(vm->console.fd, &iov[i], 3 - i);
 
-		if (n < 0 && errno != EINTR && errno != EAGAIN)
+		if (n < 0 && errno != EINTR && errno != EAGAIN) {
+			console_lost(vm, errno);
 			return;
+		}
 		for (; n > 0 || (i < 3 && iov[i].iov_len == 0); i++) {
 			if ((size_t)n < iov[i].iov_len) {
 				iov[i].iov_base = (char *)iov[i].iov_base + n;

@@ -59,7 +59,8 @@ struct bf_console {
 	char *prefix;
 	uint8_t buf[4096];
 	unsigned int len;
-	bool flushing;
+	bool flushing; /* somebody writes what is in @buf, without the lock */
+	bool lost;     /* it has been said that output is lost; whose @flushing it is */
 	struct bf_console_input in;
 	struct bf_console_pty pty;
 };

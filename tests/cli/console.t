@@ -26,6 +26,22 @@ sub random_file {
 # The processor time that a process has used, in ticks of 10 ms.
 sub ticks_of { return eval { my @f = split ' ', Belfry::slurp("/proc/$_[0]/stat") =~ s/.*\) //sr; $f[11] + $f[12] } }
 
+# --- output -------------------------------------------------------------------------------
+
+{
+	local $^F = 255; # the command inherits it
+	pipe my $reader, my $nobody_reads or die "pipe: $!";
+	close $reader;
+	for (['a full disk', 'No space left on device', '/dev/full'],
+		['a reader that has gone', 'Broken pipe', '&' . fileno $nobody_reads]) {
+		my ($name, $words, $where) = @$_;
+		($status, $out, $err) = command('sh', '-c', "exec $belfry run $one " .
+			"--set vms.vm.kernel=${\guest('hello')} >$where");
+		is "$status $err", "0 belfry: vm: console output is lost: $words\n",
+			"$name: said once, and the guest goes on";
+	}
+}
+
 # --- console_input ------------------------------------------------------------------------
 
 subtest 'a file reaches the guest in full, and its end does no harm' => sub {
