@@ -69,7 +69,7 @@ static bool console_wait(struct belfry_vm *vm)
 	return fds[0].revents != 0;
 }
 
-/* The VM runs on, whatever becomes of its output. Said once: the guest decides how often. */
+/* The VM runs on, whatever becomes of its output. Said once, however often it happens. */
 static void console_lost(struct belfry_vm *vm, int code)
 {
 	if (!vm->console.lost)
