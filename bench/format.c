@@ -70,6 +70,8 @@ double bench_series_figure(const struct bench_series *s)
 {
 	double figures[BENCH_RUNS_MAX];
 
+	if (s->unit == BENCH_NS)
+		return s->ns.p50;
 	return bench_median(figures, bench_series_figures(s, figures));
 }
 

@@ -33,7 +33,7 @@ double bench_series_ratio(const struct bench_result *r, const struct bench_serie
 double bench_series_tail_ratio(const struct bench_result *r,
 			       const struct bench_series *s);
 
-/* The median of the runs' figures. */
+/* The p50 of all samples; of rates, the median of the runs'. */
 double bench_series_figure(const struct bench_series *s);
 
 /* Of all runs; -1: not known. */

@@ -42,7 +42,9 @@
     return `${Number(figure.toPrecision(digits))} ${scales[unit][step]}`;
   }
 
-  const figureOf = (s) => median(s.runs.filter((r) => r.samples).map((r) => r.figure));
+  // The p50 of all samples; of rates, the median of the runs'
+  const figureOf = (s) => s.unit === "ns" ? s.ns.p50
+    : median(s.runs.filter((r) => r.samples).map((r) => r.figure));
 
   function size(bytes) {
     for (const unit of ["", "k", "M"]) {

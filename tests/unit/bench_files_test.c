@@ -136,6 +136,26 @@ static void several_series_get_a_file_each(void **state)
 	bench_result_destroy(r);
 }
 
+/* Two runs with a sample each: the median of their p50s would be 15. */
+static void there_is_one_p50_in_all_reports(void **state)
+{
+	static const double runs[] = { 10000, 20000 };
+	struct bench_result *r = new_result();
+	char *text;
+
+	add_series(r, "poll", "belfry", BENCH_NS, runs, 2);
+	text = bench_format_markdown(r, NULL);
+	assert_non_null(strstr(text, "| poll | belfry | 10.00 us | 20.00 us |"));
+	free(text);
+	text = bench_format_table(r, NULL);
+	assert_non_null(strstr(text, "     10.00     10.00     20.00     20.00"));
+	free(text);
+	text = bench_format_junit(r, NULL);
+	assert_non_null(strstr(text, " time=\"0.000010000\""));
+	free(text);
+	bench_result_destroy(r);
+}
+
 /* Text that comes from hosts and files must not end an element or a cell. */
 static void reports_are_escaped(void **state)
 {
@@ -197,6 +217,7 @@ int main(void)
 		cmocka_unit_test(percentiles_are_written_as_hdrhistogram_does),
 		cmocka_unit_test(one_in_a_trillion_does_not_take_for_ever),
 		cmocka_unit_test(several_series_get_a_file_each),
+		cmocka_unit_test(there_is_one_p50_in_all_reports),
 		cmocka_unit_test(reports_are_escaped),
 		cmocka_unit_test(the_page_is_whole_and_its_data_cannot_end_a_script),
 		cmocka_unit_test(scenarios_fit_and_are_unique),
