@@ -54,6 +54,12 @@ const char *bench_schema(void);
 /* Whether a measurement has failed that should have been possible. */
 bool bench_result_failed(const struct bench_result *r);
 
+/*
+ * Why there is no measurement of a scenario (NULL: of any) though none has failed; NULL
+ * when there is one. The text lives as long as @r.
+ */
+const char *bench_result_cannot(const struct bench_result *r, const char *scenario);
+
 void bench_result_destroy(struct bench_result *r);
 
 /* --- files --- */

@@ -246,3 +246,19 @@ bool bench_result_failed(const struct bench_result *r)
 			return true;
 	return false;
 }
+
+const char *bench_result_cannot(const struct bench_result *r, const char *scenario)
+{
+	const char *why = "no contestant that is asked for takes part in it";
+
+	for (unsigned int i = 0; i < r->n_series; i++) {
+		const struct bench_series *s = &r->series[i];
+
+		if (scenario && strcmp(s->scenario, scenario) != 0)
+			continue;
+		if (s->status != BENCH_CANNOT_RUN)
+			return NULL;
+		why = s->reason;
+	}
+	return why;
+}

@@ -52,8 +52,9 @@ static const char help[] =
 	"  --help                 this text\n"
 	"\n"
 	"exit status: 0 done, and same or better; 10 worse; 11 too noisy to tell;\n"
-	"1 a measurement failed or a file was not written; 2 bad command line; 3 bad\n"
-	"baseline; 4 no KVM; 128+N ended by signal N\n"
+	"12 a scenario that is named cannot run here; 1 a measurement failed or a file\n"
+	"was not written; 2 bad command line; 3 bad baseline; 4 no KVM; 128+N ended by\n"
+	"signal N\n"
 	"\n"
 	"examples:\n"
 	"  belfry bench --quick\n"
@@ -348,6 +349,25 @@ static int verdict_status(const struct bench_comparison *comparison)
 	}
 }
 
+/* What is asked for by name, and cannot be measured here, must not pass for measured. */
+static int say_what_cannot(const struct command *c, const struct bench_result *result)
+{
+	const unsigned int n = c->measure.n_scenarios;
+	int status = CLI_OK;
+
+	for (unsigned int i = 0; i < (n ? n : 1) && !c->from; i++) {
+		const char *name = n ? c->measure.scenarios[i] : NULL;
+		const char *why = bench_result_cannot(result, name);
+
+		if (!why)
+			continue;
+		cli_say("%s%scannot run here: %s", name ? name : "", name ? ": " : "",
+			why);
+		status = CLI_CANNOT;
+	}
+	return status;
+}
+
 /* What is wrong with a baseline is never a fault of the host's. */
 static int bad_baseline(const struct belfry_error *err)
 {
@@ -360,7 +380,7 @@ static int report(const struct command *c, const struct bench_result *before,
 {
 	struct bench_comparison *comparison = NULL;
 	struct belfry_error err;
-	int compared = CLI_OK, status;
+	int compared = CLI_OK, cannot = say_what_cannot(c, result), status;
 
 	if (before && bench_compare(&comparison, before, result, &c->rule, &err) < 0)
 		compared = bad_baseline(&err);
@@ -369,6 +389,8 @@ static int report(const struct command *c, const struct bench_result *before,
 		status = CLI_FAILURE;
 	if (status == CLI_OK)
 		status = comparison ? verdict_status(comparison) : compared;
+	if ((status == CLI_OK || status == CLI_NOISY) && cannot != CLI_OK)
+		status = cannot;
 	bench_comparison_destroy(comparison);
 	return c->signal ? CLI_SIGNAL + c->signal : status;
 }

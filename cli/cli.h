@@ -19,6 +19,7 @@ enum cli_status {
 	CLI_BUSY = 7,          /* serve: another server is at that path */
 	CLI_WORSE = 10,        /* bench: slower than the baseline */
 	CLI_NOISY = 11,        /* bench: too noisy to tell */
+	CLI_CANNOT = 12,       /* bench: what is asked for cannot run here */
 	CLI_RESET = 32,        /* the guest asked for a reset */
 	CLI_CRASH = 33,        /* the guest crashed */
 	CLI_GUEST_STATUS = 64, /* + the status a guest ended with */

@@ -73,13 +73,25 @@ subtest 'QEMU rings the same bells' => sub {
 
 subtest 'what cannot run here says why' => sub {
 	local $ENV{PATH} = '/nonexistent';
-	($status, $out) = belfry('bench', 'vsock', 'poll', '--runs', 1, '--ms', 10, '--contestants',
+	($status, $out, $err) = belfry('bench', 'vsock', 'poll', '--runs', 1, '--ms', 10, '--contestants',
 		'belfry,qemu', '--json', "$dir/cannot.json");
-	is $status, 0, 'status';
+	is $status, 12, 'status: vsock is asked for';
+	like $err, qr/^belfry: vsock: cannot run here: needs guests with Linux.*\n$/, 'words';
 	like $out, qr/^  cannot run here: needs guests with Linux/m, 'vsock';
 	like $out, qr/^  qemu +cannot run here: there is no qemu-system-x86_64 on the PATH$/m, 'QEMU';
 	my ($qemu) = series(read_json("$dir/cannot.json"), 'poll', 'qemu');
 	is $qemu->{status}, 'cannot run', 'in the file, too';
+	my @short = ('--runs', 1, '--ms', 10, '--contestants');
+	is((belfry('bench', 'poll', @short, 'belfry,qemu'))[0], 0, 'a contestant of several may be missing');
+	($status, $out, $err) = belfry('bench', 'poll', @short, 'qemu');
+	is "$status $err", "12 belfry: poll: cannot run here: there is no qemu-system-x86_64 on the PATH\n",
+		'the only one may not';
+	($status, $out, $err) = belfry('bench', 'peers', @short, 'floor');
+	is "$status $err", "12 belfry: peers: cannot run here: no contestant that is asked for takes part in it\n",
+		'nor may there be none';
+	($status, $out, $err) = belfry('bench', '--quick', @short, 'qemu');
+	is "$status $err", "12 belfry: cannot run here: there is no qemu-system-x86_64 on the PATH\n",
+		'nor without a name';
 };
 
 subtest 'a file on standard output is all there is on it' => sub {
