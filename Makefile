@@ -162,11 +162,11 @@ NO_VM := $(addprefix tests/,cli/bench_reports.t cli/check.t cli/peer.t cli/serve
 	cli/serve_again.t cli/systemd.t install/abi.t install/install.t)
 test-programs = $(addprefix $(O)/tests/,$(addsuffix .t,$(1)))
 
-# Without KVM, tests of VMs run in an emulated machine that has it (tests/lab/): each has one
-# of its own. That is too slow for the sanitizers.
+# Without KVM, what needs VMs runs in an emulated machine that has it (tests/lab/): each test
+# has one of its own. That is too slow for the sanitizers.
 VM_TESTS = $(call test-programs,$(vm-tests-y)) $(filter-out $(NO_VM),$(SCRIPTS))
 ifeq ($(wildcard /dev/kvm),)
-IN_LAB := --exec 'tests/lab/machine --again'
+MACHINE := tests/lab/machine --again
 NO_VM_TESTS := $(if $(VARIANT-y),y)
 endif
 LINUX_TESTS := $(if $(VARIANT-y)$(if $(IS_x86_64),,other),,$(sort $(wildcard tests/linux/*.t)))
@@ -179,7 +179,7 @@ test: all unit-tests examples $(if $(LINUX_TESTS),try-linux)
 	$(Q)$(TEST_ENV) $(PROVE) --merge --timer $(call test-programs,$(tests-y)) \
 		$(filter $(NO_VM),$(SCRIPTS)) $(LINUX_TESTS)
 	$(if $(NO_VM_TESTS),@echo 'No /dev/kvm: tests of VMs run without sanitizers alone.',\
-		$(Q)$(TEST_ENV) $(PROVE) --merge --timer $(IN_LAB) $(VM_TESTS))
+		$(Q)$(TEST_ENV) $(PROVE) --merge --timer $(MACHINE:%=--exec '%') $(VM_TESTS))
 
 # --- Linux guests -----------------------------------------------------------------------
 
@@ -253,9 +253,10 @@ check:
 	$(Q)$(MAKE) --no-print-directory SANITIZE=thread test
 
 demo:
-	$(Q)tools/deps build
+	$(Q)tools/deps $(if $(MACHINE),check,build)
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)bench/demo $(O)
+	$(if $(MACHINE),@echo 'No /dev/kvm: what follows runs in an emulated machine, and its figures mean nothing.')
+	$(Q)$(MACHINE) bench/demo $(O)
 
 # --- the rest ---------------------------------------------------------------------------
 
