@@ -255,7 +255,7 @@ check:
 demo:
 	$(Q)tools/deps $(if $(MACHINE),check,build)
 	$(Q)$(MAKE) --no-print-directory all
-	$(if $(MACHINE),@echo 'No /dev/kvm: what follows runs in an emulated machine, and its figures mean nothing.')
+	$(if $(MACHINE),@echo 'No /dev/kvm: in an emulated machine. Its figures mean nothing.')
 	$(Q)$(MACHINE) bench/demo $(O)
 
 # --- the rest ---------------------------------------------------------------------------
