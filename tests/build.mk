@@ -14,8 +14,11 @@ process-test-y = tests/guest/process_test.o $(lib-y)
 seccomp-test-y = tests/guest/seccomp_test.o $(lib-y)
 $(O)/tests/seccomp.t: private LIBS += -lseccomp
 shortage-test-y = tests/guest/shortage_test.o $(lib-y)
-# Allocations of the library fail when the test wants it.
-shortage-wrapped := malloc calloc realloc reallocarray strdup strndup asprintf mmap pthread_create
+# What the library asks of the host fails when the test wants it.
+shortage-wrapped := mmap pthread_create open fcntl ioctl socket socketpair accept4 eventfd memfd_create \
+	shm_open epoll_create1 inotify_init1 mkostemp posix_openpt fopen io_uring_queue_init_params \
+	$(if $(SANITIZE),malloc calloc realloc)
+$(O)/tests/guest/shortage_test.o: private CPPFLAGS += $(if $(SANITIZE),-DSANITIZED)
 $(O)/tests/shortage.t: private LDFLAGS += $(shortage-wrapped:%=-Wl,--wrap=%)
 trouble-test-y = tests/guest/trouble_test.o tests/peers/fake_server.o $(lib-y)
 

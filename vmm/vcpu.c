@@ -448,14 +448,15 @@ static int vcpu_start(struct bf_vcpu *vcpu, struct belfry_error *err)
 {
 	struct belfry_vm *vm = vcpu->vm;
 	pthread_attr_t attr;
-	int e;
+	int e = 0;
 
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	if (vm->affinity)
-		pthread_attr_setaffinity_np(&attr, sizeof(cpu_set_t),
-					    &vm->affinity[vcpu->id]);
-	e = bf_thread_create(&vcpu->thread, &attr, vcpu_main, vcpu);
+		e = pthread_attr_setaffinity_np(&attr, sizeof(cpu_set_t),
+						&vm->affinity[vcpu->id]);
+	if (e == 0)
+		e = bf_thread_create(&vcpu->thread, &attr, vcpu_main, vcpu);
 	pthread_attr_destroy(&attr);
 	if (e == EINVAL && vm->affinity)
 		return bf_err(
