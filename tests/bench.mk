@@ -19,3 +19,6 @@ bench_json-test-y := tests/unit/bench_json_test.o $(bench-report-objs)
 tests-y += bench_files
 bench_files-test-libs := $(bench-libs)
 bench_files-test-y := tests/unit/bench_files_test.o $(bench-report-objs)
+
+bench-fuzz-libs := $(bench-libs)
+bench-fuzz-y := tests/fuzz/bench_fuzz.o $(bench-report-objs)

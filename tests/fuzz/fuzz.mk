@@ -13,7 +13,7 @@ $(if $($(1)-fuzz-y),,$(error tests/fuzz/$(1)_fuzz.c: no $(1)-fuzz-y in tests/*.m
 fuzzers: $(O)/$(1)_fuzz
 $(O)/$(1)_fuzz: $(call objs,$($(1)-fuzz-y))
 	$$(call say,LINK,$$@)
-	$$(Q)$$(CC) $$(CFLAGS) $$(OUR_CFLAGS) $$(LDFLAGS) -fsanitize=fuzzer -o $$@ $$^ $$(LIBS)
+	$$(Q)$$(CC) $$(CFLAGS) $$(OUR_CFLAGS) $$(LDFLAGS) -fsanitize=fuzzer -o $$@ $$^ $$($(1)-fuzz-libs) $$(LIBS)
 fuzz-deps += $($(1)-fuzz-y)
 endef
 

@@ -116,6 +116,21 @@ static void a_file_that_is_none_of_ours_is_refused(void **state)
 		       ":1:12: duplicate object key near '\"a\"'");
 }
 
+static void what_is_no_json_is_refused_where_it_stands(void **state)
+{
+	char deep[5000];
+
+	assert_refused("{\"a\": NaN}", ":1:9: invalid token near 'NaN'");
+	assert_refused("{\"a\": 1e999}", ":1:11: real number overflow near '1e999'");
+	assert_refused("{\"a\": 99999999999999999999}",
+		       ":1:26: too big integer near '99999999999999999999'");
+	assert_refused("{\"a\": \"b", ":1:8: premature end of input near '\"b'");
+	assert_refused("{\"a\": 1} {}", ":1:10: end of file expected near '{'");
+	memset(deep, '[', sizeof(deep) - 1);
+	deep[sizeof(deep) - 1] = '\0';
+	assert_refused(deep, ":1:2049: maximum parsing depth reached near '['");
+}
+
 static void a_version_to_come_is_refused(void **state)
 {
 	assert_refused("{\"format\": \"belfry-bench\", \"version\": 2}",
@@ -204,6 +219,7 @@ int main(void)
 		cmocka_unit_test(what_is_written_is_read),
 		cmocka_unit_test(a_histogram_has_three_digits),
 		cmocka_unit_test(a_file_that_is_none_of_ours_is_refused),
+		cmocka_unit_test(what_is_no_json_is_refused_where_it_stands),
 		cmocka_unit_test(a_version_to_come_is_refused),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(control_characters_are_blanked),
