@@ -43,6 +43,8 @@ static bool add(struct inherited *in, const char *name, int fd)
 
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	if (!is_ours(name)) {
+		if (in->n_sockets++ > 0)
+			close(in->socket);
 		in->socket = fd;
 		return true;
 	}

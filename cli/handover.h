@@ -13,6 +13,7 @@ struct inherited {
 	unsigned int n;
 	bool by_exec; /* from ourselves, before an upgrade */
 	int socket;   /* of socket activation; -1: none */
+	unsigned int n_sockets;
 };
 
 /* Take over what the environment tells of, and clear it. Return: whether it worked. */

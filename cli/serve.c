@@ -18,8 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
-#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,49 +25,6 @@
 
 #include "cli/serve.h"
 #include "cli/systemd.h"
-
-/* --- the log --- */
-
-/* syslog.h's numbers, which journald takes in front of a line, too. */
-static const int priorities[] = {
-	[BELFRY_LOG_ERROR] = LOG_ERR,
-	[BELFRY_LOG_WARNING] = LOG_WARNING,
-	[BELFRY_LOG_INFO] = LOG_INFO,
-	[BELFRY_LOG_DEBUG] = LOG_DEBUG,
-};
-
-static void log_line(void *user, enum belfry_log_level level, const char *line)
-{
-	cli_say("%s", line);
-}
-
-static void log_to_journal(void *user, enum belfry_log_level level, const char *line)
-{
-	fprintf(stderr, "<%d>%s\n", priorities[level], line);
-}
-
-static void log_to_syslog(void *user, enum belfry_log_level level, const char *line)
-{
-	syslog(priorities[level], "%s", line);
-}
-
-/* systemd.exec(5): $JOURNAL_STREAM names the journal's pipe by device and inode. */
-static bool stderr_is_journal(void)
-{
-	const char *stream = getenv("JOURNAL_STREAM");
-	unsigned long long dev, ino;
-	struct stat st;
-
-	return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
-	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
-}
-
-static belfry_log_fn *log_of(const struct serve *sv)
-{
-	if (sv->daemonize)
-		return log_to_syslog;
-	return stderr_is_journal() ? log_to_journal : log_line;
-}
 
 /* --- the configuration --- */
 
@@ -131,31 +86,17 @@ static int load(struct serve *sv, struct belfry_config **out, const char **name)
 		belfry_config_destroy(cfg);
 		return status;
 	}
-	belfry_config_set_log(cfg, log_of(sv), NULL, BELFRY_LOG_DEBUG);
+	belfry_config_set_log(cfg, serve_log_of(sv), NULL, BELFRY_LOG_DEBUG);
 	*out = cfg;
 	return CLI_OK;
 }
 
 /* --- the server --- */
 
-static int use_activated_socket(struct serve *sv, struct belfry_error *err)
-{
-	char path[96];
-	int r;
-
-	if (sv->inherited.socket < 0)
-		return 0;
-	snprintf(path, sizeof(path), "servers.%s.path", sv->name);
-	r = belfry_config_set_fd(sv->cfg, path, sv->inherited.socket, err);
-	close(sv->inherited.socket);
-	sv->inherited.socket = -1;
-	return r;
-}
-
 /* Go on where another process has ended, if there was one. */
 static int create_server(struct serve *sv, struct belfry_error *err)
 {
-	int r = use_activated_socket(sv, err);
+	int r = serve_use_socket(sv, err);
 
 	return r < 0 ? r
 		     : belfry_server_resume(sv->cfg, sv->name, sv->inherited.fds,
@@ -172,7 +113,7 @@ static void say_capacity(struct serve *sv)
 		 "%s: %llu clients are there; %u with %llu vectors each fit", sv->name,
 		 (unsigned long long)stats.peers, belfry_server_capacity(sv->server),
 		 (unsigned long long)stats.vectors);
-	log_of(sv)(NULL, BELFRY_LOG_INFO, line);
+	serve_log_of(sv)(NULL, BELFRY_LOG_INFO, line);
 	cli_notify("READY=1\nSTATUS=%s", line);
 }
 
@@ -214,7 +155,8 @@ static bool reload(struct serve *sv)
 	else
 		good = true;
 	if (good)
-		log_of(sv)(NULL, BELFRY_LOG_INFO, "the configuration was read again");
+		serve_log_of(sv)(NULL, BELFRY_LOG_INFO,
+				 "the configuration was read again");
 	belfry_config_destroy(cfg);
 	cli_notify("READY=1");
 	return good;

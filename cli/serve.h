@@ -40,6 +40,15 @@ struct serve {
  */
 int serve_parse(struct serve *sv, int argc, char **argv, bool *done);
 
+/* Where lines of the log go. */
+belfry_log_fn *serve_log_of(const struct serve *sv);
+
+/*
+ * Serve at the socket that was handed over, if there is one.
+ * Return: 0; -EINVAL when there are several, or the configuration names another path.
+ */
+int serve_use_socket(struct serve *sv, struct belfry_error *err);
+
 /* Print how the server at @path is, its socket or control socket. Return: a status. */
 int serve_print_status(const char *path);
 

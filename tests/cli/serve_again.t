@@ -184,6 +184,33 @@ subtest 'the socket of a .socket unit is used, and left to systemd' => sub {
 	unlink $path;
 };
 
+subtest 'a socket that is not the one of the configuration is an error' => sub {
+	symlink $dir, "$dir.link";
+	for (
+		[["$path.2"], ['-S', $path], "path $path: the socket handed over is $path.2"],
+		[["$path.2", "$path.3"], [], '2 sockets were handed over, and a server has one'],
+	) {
+		my ($sockets, $args, $message) = @$_;
+		($status, $out, $err) = command('python3', "$FindBin::Bin/systemd.py",
+			(map { ('--socket', $_) } @$sockets), $belfry, 'serve', @$args);
+		is $status, 3, 'status';
+		is $err, "belfry: $message\n", 'message';
+		unlink @$sockets;
+	}
+	for (['-S', "$dir.link/ring.sock"], []) {
+		my $manager = spawn('python3', "$FindBin::Bin/systemd.py", '--socket', $path, $belfry,
+			'serve', @$_);
+		wait_socket();
+		ok joins(), @$_ ? 'another name of it will do' : 'no name at all, too';
+		is status_of($path)->{path}, $path, 'status knows it by its own';
+		(undef, undef, $err) = end($manager);
+		like $err, qr/^belfry: ivshmem: serves at the socket handed over, \Q$path\E$/m, 'log'
+			if !@$_;
+		unlink $path;
+	}
+	unlink "$dir.link";
+};
+
 }
 
 done_testing;

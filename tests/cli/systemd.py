@@ -8,7 +8,7 @@ FDSTOREREMOVE=1). When it is killed by a signal, it is started again with all th
 by $LISTEN_FDS. Prints a line for each message and each end. SIGTERM is passed on; then its
 exit status is ours.
 
---socket PATH  a listening socket, as of a .socket unit
+--socket PATH  a listening socket, as of a .socket unit; may be given again
 --kill-ms MS   kill it (SIGKILL) every so often, --kills times at most
 --lose NAME    forget what is stored under that name when it is killed
 """
@@ -54,6 +54,13 @@ class Store:
             self.held.remove(held)
 
 
+def listener(path):
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.bind(path)
+    sock.listen(4096)
+    return sock
+
+
 class Service:
     def __init__(self, options):
         self.options = options
@@ -63,19 +70,14 @@ class Service:
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(self.path)
         self.notify.setblocking(False)
-        self.listener = None
-        if options.socket:
-            self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self.listener.bind(options.socket)
-            self.listener.listen(4096)
+        self.listeners = [listener(path) for path in options.socket]
         self.ending = False
         self.kills = 0
         self.child = None
 
     def start(self):
         named = list(self.store.held)
-        if self.listener:
-            named.append(("belfry-serve@test.socket", self.listener.fileno()))
+        named += [("belfry-serve@test.socket", sock.fileno()) for sock in self.listeners]
         self.child = os.fork()
         if self.child:
             say(f"start {self.child} with {len(named)}")
@@ -152,7 +154,7 @@ class Service:
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--socket")
+    parser.add_argument("--socket", action="append", default=[])
     parser.add_argument("--kill-ms", type=int, default=0)
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--lose")

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* cli/serve_log.c - belfry serve: where the log goes */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "cli/serve.h"
+
+/* syslog.h's numbers, which journald takes in front of a line, too. */
+static const int priorities[] = {
+	[BELFRY_LOG_ERROR] = LOG_ERR,
+	[BELFRY_LOG_WARNING] = LOG_WARNING,
+	[BELFRY_LOG_INFO] = LOG_INFO,
+	[BELFRY_LOG_DEBUG] = LOG_DEBUG,
+};
+
+static void log_line(void *user, enum belfry_log_level level, const char *line)
+{
+	cli_say("%s", line);
+}
+
+static void log_to_journal(void *user, enum belfry_log_level level, const char *line)
+{
+	fprintf(stderr, "<%d>%s\n", priorities[level], line);
+}
+
+static void log_to_syslog(void *user, enum belfry_log_level level, const char *line)
+{
+	syslog(priorities[level], "%s", line);
+}
+
+/* systemd.exec(5): $JOURNAL_STREAM names the journal's pipe by device and inode. */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+}
+
+belfry_log_fn *serve_log_of(const struct serve *sv)
+{
+	if (sv->daemonize)
+		return log_to_syslog;
+	return stderr_is_journal() ? log_to_journal : log_line;
+}
