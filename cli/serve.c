@@ -57,15 +57,30 @@ static int set_values(struct serve *sv, struct belfry_config *cfg, const char *n
 	return CLI_OK;
 }
 
-/* A configuration may lack the server, which then has the defaults. */
-static int make_server_section(struct belfry_config *cfg, const char *name)
+static bool has_server(const struct belfry_config *cfg, const char *name)
+{
+	const char *each;
+
+	for (int i = 0; (each = belfry_config_server_name(cfg, i)); i++)
+		if (strcmp(each, name) == 0)
+			return true;
+	return false;
+}
+
+/* Without a file the server may lack, and then has the defaults. */
+static int make_server_section(struct serve *sv, struct belfry_config *cfg,
+			       const char *name)
 {
 	struct belfry_error err;
 	char path[96];
 
-	for (int i = 0; belfry_config_server_name(cfg, i); i++)
-		if (strcmp(belfry_config_server_name(cfg, i), name) == 0)
-			return CLI_OK;
+	if (has_server(cfg, name))
+		return CLI_OK;
+	if (sv->sources.n_files > 0) {
+		cli_say("%s: has no server%s%s under servers:", sv->sources.files[0],
+			sv->wanted ? " " : "", sv->wanted ? sv->wanted : "");
+		return CLI_BAD_CONFIG;
+	}
 	snprintf(path, sizeof(path), "servers.%s.log_level", name);
 	return belfry_config_set(cfg, path, "info", &err) < 0 ? cli_fail(&err) : CLI_OK;
 }
@@ -79,7 +94,7 @@ static int load(struct serve *sv, struct belfry_config **out, const char **name)
 		return status;
 	status = choose_server(sv, cfg, name);
 	if (status == CLI_OK)
-		status = make_server_section(cfg, *name);
+		status = make_server_section(sv, cfg, *name);
 	if (status == CLI_OK)
 		status = set_values(sv, cfg, *name);
 	if (status != CLI_OK) {

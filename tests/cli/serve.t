@@ -46,7 +46,11 @@ subtest 'a file may describe it, and options change what the file says' => sub {
 
 subtest 'bad command lines and configurations' => sub {
 	my $two = config('two.yaml', "servers:\n  a: {}\n  b: {}\n");
+	my $none = config('none.yaml', "links:\n  a: {}\n");
 	for (
+		[[$none], 3, "$none: has no server under servers:"],
+		[[$none, qw(-l 1M --name b)], 3, "$none: has no server b under servers:"],
+		[[$two, qw(--name c)], 3, "$two: has no server c under servers:"],
 		[[qw(--frobnicate)], 2, "unknown option '--frobnicate'; try"],
 		[[qw(-S)], 2, "option '-S' needs a value"],
 		[[$two], 2, 'serve: there are several servers; which one? --name'],
