@@ -273,6 +273,7 @@ soak: all
 .PHONY: bench
 bench: all
 	$(Q)$(O)/belfry bench
+	$(Q)bench/overhead $(O) || [ $$? -eq 11 ]
 	$(Q)bench/clients_ratio $(O)
 	$(Q)bench/memory $(O)
 	$(Q)bench/library $(O)

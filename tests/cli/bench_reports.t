@@ -142,6 +142,45 @@ subtest 'the page, in a browser without a network' => sub {
 	ok $out !~ /(src|href)="http/, 'nothing from elsewhere';
 };
 
+# --- what the harness costs --------------------------------------------------------------
+
+# In place of the program: the floor inside takes so much of what it takes alone, by turns.
+sub overhead {
+	my ($pairs, @factors) = @_;
+	mkdir "$dir/overhead";
+	config('overhead/belfry', <<"END");
+#!/bin/sh
+n=\$(cat $dir/overhead/n)
+case "\$*" in
+*--floor*) echo "result x p50=10000" ;;
+*) set -- @factors
+	shift \$((n % \$#))
+	echo "{\\"series\\": [{\\"ns\\": {\\"p50\\": \$1}}]}"
+	echo \$((n + 1)) >$dir/overhead/n ;;
+esac
+END
+	config('overhead/n', 0);
+	chmod 0755, "$dir/overhead/belfry";
+	return command('bench/overhead', "$dir/overhead", $pairs);
+}
+
+for (['less than 1 %', 0, 9990, 10050, 10020], ['more than 1 %', 1, 10300, 10250],
+	['cannot be told at this noise', 11, 9000, 10000, 11000]) {
+	my ($words, $want, @factors) = @$_;
+	subtest "the harness adds: $words" => sub {
+		($status, $out, $err) = overhead(8, @factors);
+		is "$status $err", "$want ", 'status';
+		is scalar(() = $out =~ / \Q$words\E$/mg), 3, 'three scenarios';
+	};
+}
+subtest 'an interval is of the order of the pairs' => sub {
+	($status, $out) = overhead(10, map { 10000 + 100 * $_ } 1 .. 10);
+	like $out, qr/ratio 1\.055 \[1\.010, 1\.100\]/, 'ten: all of them';
+	($status, $out) = overhead(15, map { 10000 + 100 * $_ } 1 .. 15);
+	like $out, qr/ratio 1\.080 \[1\.030, 1\.130\]/, '15: without two at either end';
+	is((overhead(7, 1))[0], 1, 'seven are too few');
+};
+
 # --- command lines that are wrong ----------------------------------------------------------
 
 my $help = "; try 'belfry --help'";
