@@ -18,6 +18,7 @@
 #   make stats            the longest functions and files
 #   make examples         what embeds the library, against the one just built
 #   make install          DESTDIR= prefix=/usr/local bindir= libdir= includedir= mandir= unitdir=
+#                         SHARED=1: a program that needs the shared library
 #   make uninstall        with the same
 #
 #   SANITIZE=1            address and undefined-behaviour sanitizers, own build folder
@@ -94,9 +95,10 @@ objs = $(addprefix $(O)/,$(1))
 LIB_A := $(O)/libbelfry.a
 LIB_SO := $(O)/libbelfry.so.$(VERSION)
 PROGRAM := $(O)/belfry
+PROGRAM_SHARED := $(O)/shared/belfry
 
 .PHONY: all
-all: $(LIB_A) $(LIB_SO) $(if $(cli-y),$(PROGRAM)) programs guests
+all: $(LIB_A) $(LIB_SO) $(if $(cli-y),$(PROGRAM) $(PROGRAM_SHARED)) programs guests
 
 # What happens at a guest's exits and rings is compiled for speed, the rest of the library for
 # size: it is 37 kB smaller so.
@@ -114,9 +116,16 @@ $(LIB_SO): $(call objs,$(lib-y)) belfry.map
 	$(Q)ln -sf $(notdir $@) $(O)/libbelfry.so.$(SOVERSION)
 	$(Q)ln -sf $(notdir $@) $(O)/libbelfry.so
 
-$(PROGRAM): $(call objs,$(cli-y)) $(LIB_A)
+# With the library inside, one file that runs anywhere; and by the shared library, which has
+# public calls alone. bench/ has leaf helpers of base/ of its own.
+$(PROGRAM) $(PROGRAM_SHARED): $(call objs,$(cli-y) base/err.o base/number.o base/text.o)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(LDFLAGS) -o $@ $^ $(cli-libs-y) $(LIBS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(cli-lib) $(cli-libs-y)
+$(PROGRAM): $(LIB_A)
+$(PROGRAM): private cli-lib = $(LIB_A) $(LIBS)
+$(PROGRAM_SHARED): $(LIB_SO)
+$(PROGRAM_SHARED): private cli-lib = -L$(O) -lbelfry -pthread
 
 $(O)/%.o: %.c Makefile
 	$(call say,CC,$<)
@@ -213,7 +222,7 @@ bench-linux: all linux
 	$(Q)bench/linux $(O)
 
 .PHONY: lint
-lint: $(LIB_A) $(LIB_SO) $(PROGRAM)
+lint: $(LIB_A) $(LIB_SO) $(PROGRAM) $(PROGRAM_SHARED)
 	$(Q)tests/checks/layers
 	$(Q)CC="$(CC)" tests/checks/headers
 	$(Q)tests/checks/symbols $(LIB_A) $(LIB_SO)
@@ -300,9 +309,9 @@ installed = $(bindir)/belfry $(libdir)/libbelfry.a $(libdir)/libbelfry.so \
 man_place = $(mandir)/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
 
 .PHONY: install uninstall
-install: $(LIB_A) $(LIB_SO) $(PROGRAM) $(if $(shell command -v scdoc),man)
+install: $(LIB_A) $(LIB_SO) $(PROGRAM) $(PROGRAM_SHARED) $(if $(shell command -v scdoc),man)
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir)
-	install $(PROGRAM) $(DESTDIR)$(bindir)
+	install $(if $(SHARED),$(PROGRAM_SHARED),$(PROGRAM)) $(DESTDIR)$(bindir)
 	install -m 644 $(LIB_A) $(LIB_SO) $(DESTDIR)$(libdir)
 	ln -sf $(notdir $(LIB_SO)) $(DESTDIR)$(libdir)/libbelfry.so.$(SOVERSION)
 	ln -sf libbelfry.so.$(SOVERSION) $(DESTDIR)$(libdir)/libbelfry.so

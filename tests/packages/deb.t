@@ -46,6 +46,8 @@ subtest 'each has its files' => sub {
 subtest 'they depend on what they need, and the library on little' => sub {
 	my @needs = sort map { /^(\S+)/ } split /, /, field('libbelfry0', 'Depends');
 	is_deeply \@needs, [qw(libc6 liburing2 libyaml-0-2)];
+	@needs = sort map { /^(\S+)/ } split /, /, field('belfry', 'Depends');
+	is_deeply \@needs, [qw(libbelfry0 libc6 libedit2 libjansson4 libsystemd0)];
 	like field('libbelfry-dev', 'Depends'), qr/libbelfry0 \(= .*liburing-dev.*libyaml-dev/;
 	is field('libbelfry0', 'Multi-Arch'), "same\n";
 };
@@ -64,7 +66,10 @@ subtest 'unpacked, they compile and run an example' => sub {
 	($status, my $out) = command("$dir/smallest", guest('hello'));
 	is $status, 0;
 	like $out, qr/^hello\n/;
-	is((command("$dir/root/usr/bin/belfry", '--version'))[0], 0);
+	local $ENV{LD_LIBRARY_PATH} = $lib;
+	($status, $out, $err) = command("$dir/root/usr/bin/belfry", 'run', config('hello.yaml',
+		'vms: { vm: { kernel: ' . guest('hello') . ', memory: 32M } }'));
+	is $status, 0 or diag $out, $err;
 };
 
 subtest 'the shared library says which version a program needs' => sub {
