@@ -14,6 +14,7 @@ lib-y += ivshmem/roster.o
 lib-y += ivshmem/roster_restore.o
 lib-y += ivshmem/server.o
 lib-y += ivshmem/server_conf.o
+lib-y += ivshmem/server_join.o
 lib-y += ivshmem/server_send.o
 lib-y += ivshmem/server_store.o
 lib-y += ivshmem/service.o

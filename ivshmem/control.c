@@ -62,11 +62,11 @@ static struct bf_reader *free_place(struct bf_control *control)
 	return NULL;
 }
 
-static void accepted(struct bf_listener *listener, int sock)
+static void accepted(struct bf_listener *listener, int sock, int code)
 {
 	struct bf_control *control =
 		BF_CONTAINER_OF(listener, struct bf_control, listener);
-	struct bf_reader *r = free_place(control);
+	struct bf_reader *r = code ? NULL : free_place(control);
 	char *text = r ? control->fn(control->owner) : NULL;
 
 	if (!text) {

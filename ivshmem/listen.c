@@ -2,10 +2,10 @@
 /*
  * ivshmem/listen.c - a listening socket on the loop, and the file it has made
  *
- * One accept is under way, and the kernel repeats it. When it fails for want of
- * descriptors, a spare one is given up for as long as it takes to turn somebody away:
- * then he knows, and does not wait in the socket's queue. When that does not help either,
- * the next accept follows after a pause, and the log hears of it once until one succeeds.
+ * One accept is under way, and the kernel repeats it. When it fails the next follows
+ * after a pause, and the log hears of it once until one succeeds. When it is descriptors
+ * that have lacked for too long, a spare one is given up for as long as it takes to turn
+ * somebody away: then he knows, and does not wait in the socket's queue.
  *
  * A socket file stays when its server is killed. Whether one still serves it is found out
  * by connecting to it in a way that cannot succeed, as a datagram socket: EPROTOTYPE says
@@ -17,7 +17,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -25,12 +24,14 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "ivshmem/listen.h"
 
 #define PAUSE_NS 100000000ULL
-#define LOOKS    100 /* at a socket that is in the way */
+#define LULL_NS  1000000000ULL /* without a failure: the next has another cause */
+#define LOOKS    100           /* at a socket that is in the way */
 #define LOOK_NS  10000000L
 
 static void accept_next(struct bf_listener *l);
@@ -43,20 +44,32 @@ static void keep_spare(struct bf_listener *l)
 		l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* Make room for one descriptor, and turn one client away. Return: whether it worked. */
-static bool turn_one_away(struct bf_listener *l)
+/* Accept, and never wait. io_uring needs a socket that would: nothing is under way now.
+ */
+static int accept_now(int sock)
 {
-	struct pollfd waiting = { .fd = l->sock, .events = POLLIN };
-	int sock = -1;
+	int got;
+
+	fcntl(sock, F_SETFL, O_NONBLOCK);
+	got = accept4(sock, NULL, NULL, SOCK_CLOEXEC);
+	fcntl(sock, F_SETFL, 0);
+	return got;
+}
+
+/* Make room for one descriptor, and turn one client away. Return: whether there was one.
+ */
+static bool turn_one_away(struct bf_listener *l, int code)
+{
+	int sock;
 
 	if (l->spare < 0)
 		return false;
 	bf_close(&l->spare);
-	if (poll(&waiting, 1, 0) == 1)
-		sock = accept4(l->sock, NULL, NULL, SOCK_CLOEXEC);
-	bf_close(&sock);
+	sock = accept_now(l->sock);
+	if (sock >= 0)
+		l->accepted(l, sock, code);
 	keep_spare(l);
-	return l->spare >= 0;
+	return sock >= 0;
 }
 
 static void pause_over(struct bf_op *op, int res)
@@ -71,12 +84,15 @@ static void pause_over(struct bf_op *op, int res)
 
 static void accept_failed(struct bf_listener *l, int code)
 {
-	struct belfry_error why;
+	const uint64_t now = bf_now_ns();
 	bool no_room = code == EMFILE || code == ENFILE;
+	struct belfry_error why;
 
-	if (no_room && turn_one_away(l)) {
-		bf_err_sys(&why, code, "a client was refused");
-		bf_log(l->log, BELFRY_LOG_WARNING, "%s", why.msg);
+	if (now - l->failed > LULL_NS)
+		l->failing_since = now;
+	l->failed = now;
+	if (no_room && now - l->failing_since >= l->patience_ns &&
+	    turn_one_away(l, code)) {
 		accept_next(l);
 		return;
 	}
@@ -103,7 +119,7 @@ static void accept_done(struct bf_op *op, int res)
 		accept_next(l);
 	if (res >= 0) {
 		l->failing = false;
-		l->accepted(l, res);
+		l->accepted(l, res, 0);
 	}
 }
 
@@ -259,6 +275,7 @@ int bf_listener_start(struct bf_listener *l, struct bf_loop *loop,
 		.sock = sock,
 		.spare = -1,
 		.foreign = conf->foreign,
+		.patience_ns = conf->patience_ns,
 		.path = bf_take_ptr(&copy),
 		.dev = st.st_dev,
 		.ino = st.st_ino,
@@ -281,7 +298,7 @@ void bf_listener_go_on(struct bf_listener *l)
 }
 
 /* Somebody who is accepted while we stop is turned away. */
-static void turn_away(struct bf_listener *l, int sock)
+static void turn_away(struct bf_listener *l, int sock, int code)
 {
 	close(sock);
 }

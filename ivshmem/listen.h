@@ -11,8 +11,11 @@
 struct bf_log;
 struct bf_listener;
 
-/* Somebody has connected. Takes @sock. */
-typedef void bf_listener_fn(struct bf_listener *listener, int sock);
+/*
+ * Somebody has connected. Takes @sock. @code: 0; EMFILE or ENFILE: there is no room for
+ * it, and it must be closed before this returns.
+ */
+typedef void bf_listener_fn(struct bf_listener *listener, int sock, int code);
 
 struct bf_listener_conf {
 	const char *path;
@@ -22,6 +25,8 @@ struct bf_listener_conf {
 	mode_t mode; /* of the file */
 	uid_t uid;   /* -1: as it is */
 	gid_t gid;
+	uint64_t patience_ns; /* descriptors may lack so long before somebody is turned
+				 away */
 };
 
 /* Zeroed: not listening. */
@@ -33,6 +38,9 @@ struct bf_listener {
 	int sock;
 	int spare; /* given up so that somebody can be turned away; -1: none */
 	bool failing;
+	uint64_t failing_since;
+	uint64_t failed; /* the last time */
+	uint64_t patience_ns;
 	bool foreign;
 	char *path; /* NULL: not listening */
 	dev_t dev;  /* of the file at path */

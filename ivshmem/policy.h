@@ -41,7 +41,9 @@ struct bf_limits {
 	 * is sent when it joins.
 	 */
 	uint64_t queue_max;
-	uint64_t stall_ns;           /* it may take nothing for; 0: no limit */
+	uint64_t stall_ns; /* it may take nothing for; 0: no limit */
+	uint64_t
+		shortage_ns; /* newcomers may wait while the host is short of something */
 	unsigned int clients;        /* 0: no limit */
 	unsigned int clients_of_uid; /* 0: no limit */
 	struct bf_users uids;        /* who may join; both empty: everybody */

@@ -33,218 +33,21 @@
  * is in their sockets counts until they close them: that is the kernel's rule, and the
  * others have to wait for it.
  *
- * A client's life: present -> left -> freed. It is freed when its ops have come back, for
- * which its socket is shut down, and the roster has forgotten it, which is when nobody
- * waits to hear of it. reap() does this, outside of any walk over clients.
+ * A newcomer that the host has nothing left for, be it descriptors, memory or room for
+ * them in flight, waits for some seconds: that may pass (server_join.c).
+ *
+ * A client's life: newcomer -> present -> left -> freed. It is freed when its ops have
+ * come back, for which its socket is shut down, and the roster has forgotten it, which is
+ * when nobody waits to hear of it. reap() does this, outside of any walk over clients.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include <linux/capability.h>
 
 #include "base/clock.h"
 #include "ivshmem/server_parts.h"
 
-#define OTHER_FDS 32 /* of the process, that are no clients' */
-
-/*
- * Of descriptors in flight, which RLIMIT_NOFILE limits as well: what the store keeps,
- * what an upgrade hands over, and messages have a part each.
- */
-#define IN_FLIGHT_PARTS 3
-
-/* --- coming --- */
-
-static void client_stirred(struct bf_op *op, int res)
-{
-	struct bf_client *c = BF_CONTAINER_OF(op, struct bf_client, watch_op);
-	struct bf_server *s = c->server;
-
-	if (s->closing)
-		return;
-	if (res > 0 && !(res & (POLLRDHUP | POLLHUP | POLLERR)))
-		bf_client_leave(c, BELFRY_LOG_WARNING, "dropped: it sent something");
-	else
-		bf_client_leave(c, BELFRY_LOG_INFO, "has left");
-	bf_server_reap(s);
-}
-
-struct bf_client *bf_client_create(struct bf_server *s, int sock)
-{
-	struct bf_client *c = calloc(1, sizeof(*c));
-
-	if (!c)
-		return NULL;
-	c->server = s;
-	c->sock = sock;
-	c->watch_op.done = client_stirred;
-	c->room_op.done = bf_client_may_send;
-	return c;
-}
-
-void bf_client_attend(struct bf_client *c)
-{
-	struct bf_server *s = c->server;
-
-	c->waiting_max = c->entrant.waiting + s->limits.queue_max;
-	bf_loop_poll(s->loop, &c->watch_op, c->sock, POLLIN | POLLRDHUP);
-	bf_server_stir(s);
-}
-
-/* Give it an ID and eventfds, and see that they outlive us if they are to. */
-static int client_prepare(struct bf_client *c, struct belfry_error *err)
-{
-	struct bf_server *s = c->server;
-	int r = bf_roster_prepare(s->roster, &c->entrant, err);
-
-	if (r < 0 || !s->store.keep)
-		return r;
-	r = bf_client_store(c, &s->store, err);
-	if (r < 0)
-		bf_roster_cancel(s->roster, &c->entrant);
-	c->stored = r == 0;
-	return r;
-}
-
-static struct bf_creds creds_of(int sock)
-{
-	struct ucred peer = { .uid = -1, .gid = -1 };
-	socklen_t len = sizeof(peer);
-
-	getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len);
-	return (struct bf_creds){ peer.pid, peer.uid, peer.gid };
-}
-
-/* Let @sock (takes) in. Return: the ID; a negative errno. */
-static int enter(struct bf_server *s, int sock, const struct bf_creds *creds,
-		 struct belfry_error *err)
-{
-	struct bf_client *c = bf_client_create(s, sock);
-	int r;
-
-	if (!c) {
-		bf_close(&sock);
-		return bf_err(err, ENOMEM, "no memory for a client");
-	}
-	r = client_prepare(c, err);
-	if (r < 0) {
-		bf_client_free(c);
-		return r;
-	}
-	bf_roster_enter(s->roster, &c->entrant, *creds);
-	bf_log(&s->log, BELFRY_LOG_INFO, "peer %u has joined: pid %d, uid %u, gid %u",
-	       c->entrant.id, creds->pid, creds->uid, creds->gid);
-	s->stats.joined++;
-	bf_client_attend(c);
-	return c->entrant.id;
-}
-
-static int check_socket(int sock, struct belfry_error *err)
-{
-	int domain = 0, type = 0;
-	socklen_t len = sizeof(int);
-
-	if (getsockopt(sock, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0)
-		return bf_err_sys(err, errno, "descriptor %d", sock);
-	getsockopt(sock, SOL_SOCKET, SO_TYPE, &type, &len);
-	if (domain != AF_UNIX || type != SOCK_STREAM)
-		return bf_err(err, EINVAL, "descriptor %d is no AF_UNIX stream socket",
-			      sock);
-	return 0;
-}
-
-int bf_server_add(struct bf_server *s, int sock, struct belfry_error *err)
-{
-	struct bf_creds creds = creds_of(sock);
-	int id = check_socket(sock, err);
-
-	if (id < 0) {
-		bf_close(&sock);
-		return id;
-	}
-	fcntl(sock, F_SETFD, FD_CLOEXEC);
-	id = enter(s, sock, &creds, err);
-	if (id >= 0)
-		bf_server_flush(s);
-	return id;
-}
-
-static unsigned int clients_of_uid(struct bf_server *s, uid_t uid)
-{
-	struct bf_entrant *e;
-	unsigned int n = 0;
-
-	TAILQ_FOREACH(e, bf_roster_present(s->roster), link)
-	{
-		n += bf_roster_creds(s->roster, e).uid == uid;
-	}
-	return n;
-}
-
-/* May this process have more descriptors in flight than RLIMIT_NOFILE? unix(7) */
-static bool exceeds_in_flight(void)
-{
-	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
-
-	return syscall(SYS_capget, &header, data) == 0 &&
-	       (data[0].effective & (1U << CAP_SYS_RESOURCE | 1U << CAP_SYS_ADMIN));
-}
-
-unsigned int bf_server_fit(unsigned int vectors, bool stored)
-{
-	unsigned int of_each = 2 + vectors;
-	struct rlimit limit = { 0 };
-
-	getrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur < OTHER_FDS)
-		return 0;
-	if (stored && !exceeds_in_flight())
-		of_each = IN_FLIGHT_PARTS * (1 + vectors);
-	return (limit.rlim_cur - OTHER_FDS) / of_each;
-}
-
-/* Return: 0; a negative errno, the message why it is refused. */
-static int admit(struct bf_server *s, int sock, const struct bf_creds *creds,
-		 struct belfry_error *err)
-{
-	const struct bf_limits *l = &s->limits;
-	unsigned int same = l->clients_of_uid ? clients_of_uid(s, creds->uid) : 0;
-	unsigned int count = bf_roster_count(s->roster);
-
-	if (count >= bf_server_fit(s->vectors, s->store.keep))
-		return bf_err(err, EMFILE,
-			      "there are %u clients, as many as RLIMIT_NOFILE has "
-			      "descriptors for",
-			      count);
-	return bf_policy_check(l, sock, creds, count, same, err);
-}
-
-static void accepted(struct bf_listener *listener, int sock)
-{
-	struct bf_server *s = BF_CONTAINER_OF(listener, struct bf_server, listener);
-	struct bf_creds creds = creds_of(sock);
-	struct belfry_error err;
-	int r = admit(s, sock, &creds, &err);
-
-	if (r == 0)
-		r = enter(s, sock, &creds, &err);
-	else
-		bf_close(&sock);
-	if (r >= 0)
-		return;
-	s->stats.refused++;
-	bf_log(&s->log, BELFRY_LOG_WARNING,
-	       "a client was refused: pid %d, uid %u, gid %u: %s", creds.pid, creds.uid,
-	       creds.gid, err.msg);
-}
+/* --- the server --- */
 
 int bf_server_drop(struct bf_server *s, unsigned int id, const char *why)
 {
@@ -261,12 +64,11 @@ int bf_server_drop(struct bf_server *s, unsigned int id, const char *why)
 	return -ENOENT;
 }
 
-/* --- the server --- */
-
 int bf_server_listen_as(struct bf_server *s, const struct bf_listener_conf *conf,
 			struct belfry_error *err)
 {
-	return bf_listener_start(&s->listener, s->loop, conf, accepted, &s->log, err);
+	return bf_listener_start(&s->listener, s->loop, conf, bf_server_accepted, &s->log,
+				 err);
 }
 
 int bf_server_listen(struct bf_server *s, const char *path, struct belfry_error *err)
@@ -289,6 +91,8 @@ int bf_server_socket(const struct bf_server *s)
 void bf_server_pause(struct bf_server *s)
 {
 	bf_listener_pause(&s->listener);
+	bf_server_refuse_newcomers(s, "the server is being replaced");
+	bf_server_say_refusals(s);
 	bf_server_flush(s);
 }
 
@@ -299,9 +103,17 @@ void bf_server_go_on(struct bf_server *s)
 
 void bf_server_set_limits(struct bf_server *s, struct bf_limits *limits)
 {
+	const int64_t more = limits->queue_max - s->limits.queue_max;
+	struct bf_entrant *e;
+
+	TAILQ_FOREACH(e, bf_roster_present(s->roster), link)
+	{
+		bf_client_of(e)->waiting_max += more;
+	}
 	bf_limits_fini(&s->limits);
 	s->limits = *limits;
 	*limits = (struct bf_limits){ 0 };
+	bf_server_stir(s); /* who has too much to be told by now is dropped */
 }
 
 void bf_server_set_level(struct bf_server *s, enum belfry_log_level level)
@@ -377,7 +189,10 @@ int bf_server_create(struct bf_server **out, struct bf_loop *loop,
 	s->limits.queue_max = conf->queue_max;
 	s->flush_op.done = bf_server_flush_due;
 	s->look_op.done = bf_server_look;
+	s->again_op.done = bf_server_try_newcomers;
+	s->refusals_op.done = bf_server_refusals_due;
 	TAILQ_INIT(&s->leaving);
+	TAILQ_INIT(&s->newcomers);
 	*out = bf_take_ptr(&s);
 	return 0;
 }
@@ -390,6 +205,8 @@ static void cancel_all(struct bf_server *s)
 
 	bf_loop_cancel(s->loop, &s->flush_op);
 	bf_loop_cancel(s->loop, &s->look_op);
+	bf_loop_cancel(s->loop, &s->again_op);
+	bf_loop_cancel(s->loop, &s->refusals_op);
 	TAILQ_FOREACH(e, bf_roster_present(s->roster), link)
 	{
 		TAILQ_INSERT_TAIL(&s->leaving, bf_client_of(e), link);
@@ -409,6 +226,8 @@ void bf_server_destroy(struct bf_server *s)
 		return;
 	bf_listener_stop(&s->listener);
 	s->closing = true;
+	bf_server_refuse_newcomers(s, "the server ends");
+	bf_server_say_refusals(s);
 	cancel_all(s);
 	bf_roster_destroy(s->roster);
 	while ((c = TAILQ_FIRST(&s->leaving))) {

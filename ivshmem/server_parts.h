@@ -16,7 +16,7 @@
 
 struct bf_client {
 	struct bf_entrant entrant;   /* and its ID */
-	TAILQ_ENTRY(bf_client) link; /* of those leaving */
+	TAILQ_ENTRY(bf_client) link; /* of newcomers, or of those leaving */
 	struct bf_server *server;
 	int sock;
 	bool forgotten;        /* by the roster */
@@ -41,6 +41,12 @@ struct bf_server {
 	struct bf_limits limits;
 	struct bf_listener listener;
 	struct bf_store store;
+	struct bf_clients newcomers; /* they wait: the host is short of something */
+	unsigned int n_newcomers;
+	uint64_t short_since;      /* when it began; 0: it is not */
+	struct bf_op again_op;     /* until they are tried again */
+	unsigned int refusals;     /* while refusals_op is under way */
+	struct bf_op refusals_op;  /* until their number is logged */
 	struct bf_clients leaving; /* those who are not present any more */
 	struct bf_op flush_op;
 	struct bf_op look_op; /* while somebody has to wait */
@@ -58,7 +64,20 @@ static inline bool bf_client_is_present(const struct bf_client *c)
 	return bf_entrant_is_present(&c->entrant);
 }
 
-/* --- server.c --- */
+/* --- server_join.c --- */
+
+/* A bf_listener_fn. */
+void bf_server_accepted(struct bf_listener *listener, int sock, int code);
+
+/* What ops are done: again_op, refusals_op. */
+void bf_server_try_newcomers(struct bf_op *op, int res);
+void bf_server_refusals_due(struct bf_op *op, int res);
+
+/* Those who wait are not to. */
+void bf_server_refuse_newcomers(struct bf_server *s, const char *why);
+
+/* Log how many were refused without a line in the log. */
+void bf_server_say_refusals(struct bf_server *s);
 
 /* A client that is not on the roster yet (takes @sock). Return: it (returns); NULL. */
 struct bf_client *bf_client_create(struct bf_server *s, int sock);

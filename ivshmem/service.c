@@ -41,6 +41,9 @@
 #include "ivshmem/service.h"
 #include "ivshmem/wire.h"
 
+#define SHORTAGE_NS \
+	(5 * BF_NS_PER_S) /* clients may wait while the host lacks something */
+
 /* --- descriptors that have come from another process --- */
 
 struct heirloom {
@@ -232,6 +235,7 @@ int bf_service_limits(struct bf_limits *out, const struct bf_service_conf *conf,
 	struct bf_limits limits = {
 		.queue_max = conf->queue / BF_WIRE_SIZE,
 		.stall_ns = conf->stall * BF_NS_PER_S,
+		.shortage_ns = SHORTAGE_NS,
 		.clients = conf->clients_max,
 		.clients_of_uid = conf->clients_per_uid,
 	};
@@ -305,7 +309,8 @@ static int set_access(struct bf_listener_conf *listen, const struct bf_service_c
 static int make_socket(struct belfry_server *s, const struct bf_service_conf *conf,
 		       const struct heirloom *h, struct belfry_error *err)
 {
-	struct bf_listener_conf listen = { .path = s->path ? s->path : s->conf.name };
+	struct bf_listener_conf listen = { .path = s->path ? s->path : s->conf.name,
+					   .patience_ns = SHORTAGE_NS };
 	int r = set_access(&listen, conf, err);
 
 	if (r < 0)

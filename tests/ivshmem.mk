@@ -19,7 +19,7 @@ roster-test-y := tests/unit/roster_test.o ivshmem/roster.o ivshmem/roster_restor
 
 ivshmem-peer-o := ivshmem/peer.o ivshmem/member.o ivshmem/table.o ivshmem/wire.o \
 	ivshmem/dial.o ivshmem/late.o base/loop.o base/err.o base/event.o base/log.o
-ivshmem-server-o := ivshmem/server.o ivshmem/server_send.o ivshmem/server_store.o \
+ivshmem-server-o := ivshmem/server.o ivshmem/server_join.o ivshmem/server_send.o ivshmem/server_store.o \
 	ivshmem/listen.o ivshmem/roster.o ivshmem/roster_restore.o ivshmem/policy.o \
 	ivshmem/carrier.o base/number.o base/text.o
 
@@ -64,3 +64,10 @@ device-test-y = tests/peers/device_test.o $(ivshmem-objs)
 
 tests-y += service
 service-test-y = tests/peers/service_test.o $(lib-y)
+
+tests-y += scarce
+scarce-test-y := tests/peers/scarce_test.o tests/peers/party.o $(ivshmem-peer-o) \
+	$(ivshmem-server-o)
+# What these answer is the test's choice.
+scarce-wrapped := eventfd calloc sendmmsg bf_loop_accept
+$(O)/tests/scarce.t: private LDFLAGS += $(scarce-wrapped:%=-Wl,--wrap=%)

@@ -353,6 +353,25 @@ static void reloading_changes_who_may_join(void **state)
 	assert_string_equal(f->err.msg, "servers.bell: there is no such server");
 }
 
+static void reloading_changes_what_those_present_are_granted(void **state)
+{
+	struct fixture *f = *state;
+
+	set(f, "vectors", "1000");
+	set(f, "queue", "1M");
+	start(f);
+	BF_CLOSE int a = connect_client(f);
+	BF_CLOSE int b = connect_client(f);
+	assert_true(b >= 0);
+	run(f);
+	assert_null(strstr(f->log, "dropped")); /* more waits than a socket takes */
+	set(f, "queue", "4k");
+	assert_int_equal(belfry_server_reload(f->server, f->cfg, "ring", &f->err), 0);
+	run(f);
+	assert_non_null(strstr(f->log, "peer 0 dropped: it does not read, "));
+	assert_null(strstr(f->log, "peer 1 dropped")); /* told so much when it joined */
+}
+
 /* --- outliving the process --- */
 
 static int keep(void *user, const char *name, int fd)
@@ -454,6 +473,28 @@ static void a_client_that_the_store_does_not_take_is_refused(void **state)
 	BF_CLOSE int b = connect_client(f);
 	run(f);
 	assert_string_equal(heard(b), "0 0 -1+ 0+");
+}
+
+static void a_client_that_the_store_has_no_room_for_waits(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	use_store(f, 0);
+	f->refuse = -ETOOMANYREFS;
+	BF_CLOSE int a = connect_client(f);
+	for (int i = 0; i < 10; i++) { /* run() would wait for the end of it */
+		poll(NULL, 0, 5);
+		assert_int_equal(belfry_server_process(f->server, &f->err), 0);
+	}
+	assert_string_equal(heard(a), "");
+	assert_non_null(
+		strstr(f->log, "newcomers have to wait: ring: handing over p0: "));
+	assert_null(strstr(f->log, "refused"));
+	f->refuse = 0;
+	run(f);
+	assert_string_equal(heard(a), "0 0 -1+ 0+");
+	assert_int_equal(f->n_held, 5);
 }
 
 static void a_handover_that_fails_leaves_all_as_it_was(void **state)
@@ -693,9 +734,11 @@ int main(void)
 		TEST(capacity_follows_the_limit_of_descriptors),
 		TEST(a_client_can_be_dropped),
 		TEST(reloading_changes_who_may_join),
+		TEST(reloading_changes_what_those_present_are_granted),
 		TEST(a_successor_goes_on_with_the_same_clients),
 		TEST(the_store_has_what_there_is_and_no_more),
 		TEST(a_client_that_the_store_does_not_take_is_refused),
+		TEST(a_client_that_the_store_has_no_room_for_waits),
 		TEST(a_handover_that_fails_leaves_all_as_it_was),
 		TEST(a_successor_without_state_begins_anew),
 		TEST(with_a_store_capacity_follows_what_may_be_in_flight),
