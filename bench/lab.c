@@ -53,9 +53,25 @@ static int open_signals(struct bench_lab *lab, struct belfry_error *err)
 	for (unsigned int i = 0; i < BF_ARRAY_LEN(stopping); i++)
 		if (sigaction(stopping[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
 			sigaddset(&set, stopping[i]);
-	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigprocmask(SIG_BLOCK, &set, &lab->mask);
 	lab->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return lab->signals < 0 ? bf_err_sys(err, errno, "signalfd") : 0;
+}
+
+int bench_lab_signal(const struct bench_lab *lab)
+{
+	struct signalfd_siginfo info;
+
+	return read(lab->signals, &info, sizeof(info)) == sizeof(info) ? info.ssi_signo
+								       : 0;
+}
+
+/* The next one ends the program, whatever it is at. */
+static void close_signals(struct bench_lab *lab)
+{
+	if (lab->signals >= 0)
+		sigprocmask(SIG_SETMASK, &lab->mask, NULL);
+	bf_close(&lab->signals);
 }
 
 static int open_folder(struct bench_lab *lab, struct belfry_error *err)
@@ -105,5 +121,5 @@ void bench_lab_close(struct bench_lab *lab)
 	bf_close(&lab->kernel);
 	bf_close(&lab->hello);
 	bf_close(&lab->page_fd);
-	bf_close(&lab->signals);
+	close_signals(lab);
 }

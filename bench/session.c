@@ -228,6 +228,8 @@ static int run_session(struct session *s, struct belfry_error *err)
 		r = bench_lab_open(&s->lab, err);
 	if (r == 0)
 		r = finish(s, run_turns(s, err), err);
+	if (s->lab.signals >= 0 && !s->signal)
+		s->signal = bench_lab_signal(&s->lab); /* too late to stop anything */
 	bench_lab_close(&s->lab);
 	return r;
 }

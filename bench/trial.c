@@ -19,7 +19,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -315,7 +314,6 @@ static int await_process(const struct bench_lab *lab, int process, int *signal,
 {
 	struct pollfd fds[] = { { .fd = process, .events = POLLIN },
 				{ .fd = lab->signals, .events = POLLIN } };
-	struct signalfd_siginfo info;
 	int n = poll(fds, 2, TRIAL_MS + lab->ms);
 
 	if (n < 0)
@@ -323,11 +321,8 @@ static int await_process(const struct bench_lab *lab, int process, int *signal,
 	if (n == 0)
 		return bf_err(err, ETIMEDOUT, "not at an end after %u s",
 			      (TRIAL_MS + lab->ms) / 1000);
-	if (fds[1].revents && read(lab->signals, &info, sizeof(info)) == sizeof(info)) {
-		*signal = info.ssi_signo;
-		return bf_err(err, EINTR, "interrupted by signal %d", *signal);
-	}
-	return 0;
+	*signal = bench_lab_signal(lab);
+	return *signal ? bf_err(err, EINTR, "interrupted by signal %d", *signal) : 0;
 }
 
 int bench_trial_run(const struct bench_trial *trial, struct bench_report *report,

@@ -3,6 +3,7 @@
 #ifndef BENCH_TRIAL_H
 #define BENCH_TRIAL_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,7 +27,8 @@ struct bench_lab {
 	int kernel, hello; /* descriptors of the guests' programs */
 	int page_fd;       /* the memory that samples are written to */
 	volatile struct bench_page *page;
-	int signals; /* signalfd: what stops a trial */
+	int signals;   /* signalfd: what stops a trial */
+	sigset_t mask; /* of signals, before */
 };
 
 #define BENCH_LAB_CLOSED \
@@ -53,6 +55,9 @@ struct bench_report {
  */
 int bench_lab_open(struct bench_lab *lab, struct belfry_error *err);
 void bench_lab_close(struct bench_lab *lab);
+
+/* Return: a signal that has come; 0. */
+int bench_lab_signal(const struct bench_lab *lab);
 
 /*
  * Run it. Whatever happens in it, nothing of it is left when this returns.

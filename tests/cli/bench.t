@@ -4,9 +4,11 @@ use strict;
 use warnings;
 use FindBin;
 use JSON::PP;
+use POSIX ':sys_wait_h';
 use lib $FindBin::Bin;
 use Belfry;
 use Bench;
+use Terminal;
 use Test::More;
 
 my @tiny = ('--runs', 1, '--ms', 20, '--contestants', 'floor,belfry');
@@ -136,6 +138,47 @@ subtest 'Ctrl-C: guests gone, the part that there is marked as such' => sub {
 	my $result = read_json("$dir/part.json");
 	ok !$result->{complete}, 'marked in the file';
 	is $result->{stopped}, 'interrupted by signal 2 (Interrupt)', 'with the reason';
+};
+
+subtest 'on a terminal: progress with the time that is left, and Ctrl-C' => sub {
+	my $t = Terminal->new([ $belfry, 'bench', 'poll', '--runs', 50, '--ms', 500, '--contestants',
+		'floor,belfry' ]);
+	ok $t->shows(qr/\r\e\[Kturn 1 of 50, \d+:\d\d left: poll, (floor|belfry)/), 'progress';
+	$t->type("\x03");
+	is $t->event, 'exit 130', 'status';
+	ok $t->shows(qr/left: poll, \w+(\^C)?\r\e\[Kbelfry .*note: not complete: interrupted/s),
+		'the line is taken back, and the table follows';
+	is $t->mode, $t->{before}, 'the terminal is as it was';
+};
+
+# Until something is so, 30 seconds at most.
+sub becomes {
+	my ($what) = @_;
+	for (1 .. 3000) {
+		return 1 if $what->();
+		select undef, undef, undef, 0.01;
+	}
+	return 0;
+}
+
+# Nobody reads its output, so that it stands still; all scenarios are more than a pipe takes.
+subtest 'a second Ctrl-C ends it at once' => sub {
+	pipe my $from, my $to or die "pipe: $!";
+	fcntl $to, 1031, 4096 or die "F_SETPIPE_SZ: $!";
+	my $pid = fork // die "fork: $!";
+	if ($pid == 0) {
+		open STDOUT, '>&', $to;
+		exec $belfry, qw(bench --json -) or POSIX::_exit(127);
+	}
+	ok becomes(sub { my @there = glob("$dir/tmp/*"); @there }), 'it measures';
+	kill 'INT', $pid;
+	ok becomes(sub { my @left = glob("$dir/tmp/*"); !@left }), 'and no more';
+	select undef, undef, undef, 0.2;
+	is waitpid($pid, WNOHANG), 0, 'it is writing';
+	kill 'INT', $pid;
+	my $ended = becomes(sub { waitpid($pid, WNOHANG) == $pid });
+	ok $ended && ($? & 127) == 2, 'ended by the signal';
+	kill 'KILL', $pid if !$ended;
 };
 
 is_deeply [ glob("$dir/tmp/*") ], [], 'no folders are left behind';
