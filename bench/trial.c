@@ -153,6 +153,18 @@ static int open_link(struct guests *g, struct belfry_error *err)
 
 /* --- following them --- */
 
+struct trial_end trial_end_of(int wstatus)
+{
+	struct trial_end e;
+
+	if (WIFSIGNALED(wstatus))
+		snprintf(e.text, sizeof(e.text), "by signal %d (%s)", WTERMSIG(wstatus),
+			 strsignal(WTERMSIG(wstatus)));
+	else
+		snprintf(e.text, sizeof(e.text), "with status %d", WEXITSTATUS(wstatus));
+	return e;
+}
+
 /* The last line on the guests' console: most likely why one has ended. */
 static int guest_failed(struct guests *g, unsigned int i, struct belfry_error *err)
 {
@@ -163,7 +175,9 @@ static int guest_failed(struct guests *g, unsigned int i, struct belfry_error *e
 		text[n] = '\0';
 	for (char *line = strtok(text, "\r\n"); line; line = strtok(NULL, "\r\n"))
 		last = line;
-	return bf_err(err, EIO, "guest %c ended too early%s%.150s", 'a' + (int)i,
+	return bf_err(err, EIO, "guest %c ended too early%s%s%s%.150s", 'a' + (int)i,
+		      g->wstatus[i] ? ", " : "",
+		      g->wstatus[i] ? trial_end_of(g->wstatus[i]).text : "",
 		      *last ? ": " : "", last);
 }
 
@@ -331,8 +345,8 @@ int bench_trial_run(const struct bench_trial *trial, struct bench_report *report
 	struct bench_report *shared = share_report(err);
 	const pid_t parent = getpid();
 	BF_CLOSE int process = -1;
+	int wstatus = 0, r;
 	pid_t pid;
-	int r;
 
 	if (!shared)
 		return -ENOMEM;
@@ -348,12 +362,12 @@ int bench_trial_run(const struct bench_trial *trial, struct bench_report *report
 		r = process < 0 ? bf_err_sys(err, errno, "pidfd_open")
 				: await_process(trial->lab, process, signal, err);
 		kill(-pid, SIGKILL);
-		waitpid(pid, NULL, 0);
+		waitpid(pid, &wstatus, 0);
 	}
 	*report = *shared;
 	munmap(shared, sizeof(*shared));
 	if (r == 0 && !report->done)
-		r = bf_err(err, EIO, "its process has crashed");
+		r = bf_err(err, EIO, "its process ended %s", trial_end_of(wstatus).text);
 	if (r == 0 && report->err.code < 0) {
 		*err = report->err;
 		r = err->code;

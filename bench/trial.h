@@ -87,11 +87,19 @@ struct guests {
 	int memory;             /* of the link */
 	int console;            /* what all of them print */
 	pid_t pids[GUESTS_MAX]; /* the processes they are in; set by start() */
+	int wstatus[GUESTS_MAX]; /* as by waitpid(), of a guest's own process */
 	unsigned int n_pids;
 	void *vmm;
 };
 
 #define GUEST_RUNNING -1
+
+/* How a process has ended, as by waitpid(): "with status 3", "by signal 11 (...)" */
+struct trial_end {
+	char text[64];
+};
+
+struct trial_end trial_end_of(int wstatus);
 
 /* A VMM. One whose guests do not end is not stopped: the process is. */
 struct vmm_ops {

@@ -75,13 +75,15 @@ static uint64_t drain(int fd)
 	return first;
 }
 
-static int no_output(int errors, struct belfry_error *err)
+static int no_output(int errors, int wstatus, struct belfry_error *err)
 {
 	char text[200] = "";
 	ssize_t n = pread(errors, text, sizeof(text) - 1, 0);
 
 	text[n > 0 ? n : 0] = '\0';
-	return bf_err(err, EIO, "no output: %.*s", (int)strcspn(text, "\n"), text);
+	return bf_err(err, EIO, "it ended %s without output%s%.*s",
+		      trial_end_of(wstatus).text, *text ? ": " : "",
+		      (int)strcspn(text, "\n"), text);
 }
 
 /* Return: how long it took, in nanoseconds; a negative errno. */
@@ -91,7 +93,7 @@ static int64_t start_once(const struct start_args *a, int kernel,
 	BF_CLOSE int errors = memfd_create("belfry-bench-errors", MFD_CLOEXEC);
 	BF_CLOSE int from = -1;
 	uint64_t before, first;
-	int ends[2], r;
+	int ends[2], wstatus = 0, r;
 	pid_t pid;
 
 	if (errors < 0 || pipe2(ends, O_CLOEXEC) < 0)
@@ -103,8 +105,8 @@ static int64_t start_once(const struct start_args *a, int kernel,
 	if (r < 0)
 		return r;
 	first = drain(from);
-	waitpid(pid, NULL, 0);
-	return first ? (int64_t)(first - before) : no_output(errors, err);
+	waitpid(pid, &wstatus, 0);
+	return first ? (int64_t)(first - before) : no_output(errors, wstatus, err);
 }
 
 static int open_link(const struct bench_trial *t, char *path, size_t room,

@@ -108,6 +108,7 @@ static void become_qemu(const struct guests *g, unsigned int i, struct start_arg
 	inherit(g->trial->lab->page_fd);
 	inherit(g->guest[i].socket);
 	execv(a->argv[0], (char **)a->argv);
+	dprintf(STDERR_FILENO, "%s: %s\n", a->argv[0], strerror(errno));
 	_exit(STATUS_CRASHED);
 }
 
@@ -179,12 +180,12 @@ static void pin(struct guests *g)
 static int status(struct guests *g, unsigned int i)
 {
 	struct qemus *qemus = g->vmm;
-	int wstatus;
+	int *wstatus = &g->wstatus[i];
 
 	if (qemus->status[i] == GUEST_RUNNING &&
-	    waitpid(g->pids[i], &wstatus, WNOHANG) == g->pids[i])
-		qemus->status[i] = WIFEXITED(wstatus) && WEXITSTATUS(wstatus) & 1
-					   ? WEXITSTATUS(wstatus) / 2
+	    waitpid(g->pids[i], wstatus, WNOHANG) == g->pids[i])
+		qemus->status[i] = WIFEXITED(*wstatus) && WEXITSTATUS(*wstatus) & 1
+					   ? WEXITSTATUS(*wstatus) / 2
 					   : STATUS_CRASHED;
 	return qemus->status[i];
 }

@@ -73,6 +73,27 @@ subtest 'QEMU rings the same bells' => sub {
 		[ 'measured', 'measured' ], 'both were measured';
 };
 
+# A program in place of QEMU, which is asked for its version first.
+mkdir "$dir/fake" or die "$dir/fake: $!";
+for (['is killed', "#!/bin/sh\n", 'kill -SEGV $$', 'by signal 11 \\(Segmentation fault\\)', ''],
+	['ends at once', "#!/bin/sh\n", 'exit 3', 'with status 3', ''],
+	['complains', "#!/bin/sh\n", 'echo "no such machine" >&2; exit 5', 'with status 5', ': no such machine'],
+	['cannot be started', "#!/nonexistent\n", '', '', "$dir/fake/qemu-system-x86_64: No such file or directory"]) {
+	my ($name, $head, $what, $end, $words) = @$_;
+	subtest "a program that $name fails in clear words" => sub {
+		my $qemu = config('fake/qemu-system-x86_64', "$head\[ \$1 != --version ] || exit 0\n$what\n");
+		chmod 0755, $qemu;
+		local $ENV{PATH} = "$dir/fake:$ENV{PATH}";
+		($status, $out) = belfry('bench', 'start', 'doorbell-halt', '--runs', 1, '--ms', 10, '--contestants',
+			'qemu');
+		is $status, 1, 'status';
+		like $out, $end ? qr/^  qemu +failed: it ended $end without output\Q$words\E$/m
+			: qr/^  qemu +failed: \Q$words\E$/m, 'start';
+		like $out, $end ? qr/^  qemu +failed: guest a ended too early, $end\Q$words\E$/m
+			: qr/^  qemu +failed: guest a ended too early, with status 255: \Q$words\E$/m, 'doorbell-halt';
+	};
+}
+
 subtest 'what cannot run here says why' => sub {
 	local $ENV{PATH} = '/nonexistent';
 	($status, $out, $err) = belfry('bench', 'vsock', 'poll', '--runs', 1, '--ms', 10, '--contestants',
