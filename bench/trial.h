@@ -84,9 +84,9 @@ struct guests {
 	unsigned int n;
 	unsigned int vectors;
 	uint64_t link_size;
-	int memory;             /* of the link */
-	int console;            /* what all of them print */
-	pid_t pids[GUESTS_MAX]; /* the processes they are in; set by start() */
+	int memory;              /* of the link */
+	int console;             /* what all of them print */
+	pid_t pids[GUESTS_MAX];  /* the processes they are in; set by start() */
 	int wstatus[GUESTS_MAX]; /* as by waitpid(), of a guest's own process */
 	unsigned int n_pids;
 	void *vmm;
