@@ -39,7 +39,8 @@ struct bench_comparison {
 int bench_check_machine(const struct bench_host *before, const struct bench_host *after,
 			struct belfry_error *err);
 
-/* Whether it is one that gets a verdict: a measurement of belfry's. */
+/* Whether it is one that gets a verdict: a measurement of belfry's, not of the clock's.
+ */
 bool bench_is_judged(const struct bench_series *s);
 
 int bench_nothing_in_common(struct belfry_error *err);

@@ -210,6 +210,15 @@ static int plan_scenario(struct session *s, const struct bench_scenario *scenari
 	return r;
 }
 
+/* What the clock costs is in the table of every measurement: of one contestant. */
+static int plan_clock(struct session *s, const struct bench_scenario *clock)
+{
+	for (unsigned int c = 0; c < BENCH_CONTESTANTS; c++)
+		if (clock->contestants & BENCH_BIT(c) && s->result->contestants[c].runs)
+			return add_job(s, clock, 0, c);
+	return 0;
+}
+
 int bench_plan(struct session *s, struct belfry_error *err)
 {
 	int r = 0;
@@ -218,6 +227,8 @@ int bench_plan(struct session *s, struct belfry_error *err)
 	for (const struct bench_scenario *sc = bench_scenarios; sc->name && r == 0; sc++)
 		if (is_chosen(s->options, sc))
 			r = plan_scenario(s, sc);
+		else if (strcmp(sc->name, BENCH_CLOCK) == 0 && s->n > 0)
+			r = plan_clock(s, sc);
 	return r < 0 ? bf_err(err, ENOMEM, "out of memory") : 0;
 }
 

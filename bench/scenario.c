@@ -87,7 +87,7 @@ const struct bench_scenario bench_scenarios[] = {
 	  BENCH_START, NULL, BENCH_NS, ALL, .quick = true },
 	{ "start-doorbell", "start of the program to the guest's own doorbell, by its console",
 	  BENCH_START, "own", BENCH_NS, ALL },
-	{ "clock", "what reading the clock twice costs, which is in every figure",
+	{ BENCH_CLOCK, "what reading the clock twice costs, which is in every figure",
 	  BENCH_ALONE, "clock", BENCH_NS, ALL },
 	{ "vsock", "round trip through vsock between two guests", BENCH_ABSENT,
 	  .why = NEEDS_LINUX },

@@ -8,6 +8,8 @@
 #include "bench/format.h"
 #include "bench/scenario.h"
 
+#define US_WIDTH 10
+
 /* --- tables --- */
 
 static void put_head(struct bench_text *t, const struct bench_series *s)
@@ -21,9 +23,17 @@ static void put_head(struct bench_text *t, const struct bench_series *s)
 	if (s->unit != BENCH_NS)
 		bench_put(t, "%12s", "");
 	for (size_t i = 0; s->unit == BENCH_NS && i < BENCH_PERCENTILES; i++)
-		bench_put(t, "%10s", bench_percentiles[i].name);
+		bench_put(t, "%*s", US_WIDTH, bench_percentiles[i].name);
 	bench_put(t, "%8s%8s%7s%9s%5s\n", "floor x", "at p99", "exits",
 		  s->unit == BENCH_NS ? "samples" : "runs", "bad");
+}
+
+/* In microseconds; a large one has fewer digits, so that columns stay apart. */
+static void put_us(struct bench_text *t, double us, int digits)
+{
+	while (digits > 0 && snprintf(NULL, 0, "%.*f", digits, us) > US_WIDTH - 1)
+		digits--;
+	bench_put(t, "%*.*f", US_WIDTH, digits, us);
 }
 
 static void put_figures(struct bench_text *t, const struct bench_series *s)
@@ -34,8 +44,7 @@ static void put_figures(struct bench_text *t, const struct bench_series *s)
 		return;
 	}
 	for (size_t i = 0; i < BENCH_PERCENTILES; i++)
-		bench_put(t, "%10.*f", s->ns.p50 < 1000 ? 3 : 2,
-			  bench_percentile_of(&s->ns, i) / 1e3);
+		put_us(t, bench_percentile_of(&s->ns, i) / 1e3, s->ns.p50 < 1000 ? 3 : 2);
 }
 
 /* What belongs to one scenario only */

@@ -33,7 +33,9 @@ subtest 'a pair is measured, written down, and shown' => sub {
 	my $result = read_json("$dir/r.json");
 	is $result->{format}, 'belfry-bench', 'format';
 	ok $result->{complete}, 'complete';
-	is scalar(@{ $result->{series} }), 4, 'series';
+	is_deeply [ map { "$_->{scenario} $_->{contestant}" } @{ $result->{series} } ],
+		[ 'doorbell-spin floor', 'doorbell-spin belfry', 'poll floor', 'poll belfry', 'clock floor' ],
+		"series; and the clock's own cost";
 	for my $series (@{ $result->{series} }) {
 		my $name = "$series->{scenario}, $series->{contestant}";
 		is $series->{status}, 'measured', $name;
@@ -70,7 +72,7 @@ subtest 'QEMU rings the same bells' => sub {
 		'--contestants', 'qemu', '--json', "$dir/qemu.json");
 	is $status, 0, 'status';
 	is_deeply [ map { $_->{status} } @{ read_json("$dir/qemu.json")->{series} } ],
-		[ 'measured', 'measured' ], 'both were measured';
+		[ ('measured') x 3 ], 'both were measured, and the clock';
 };
 
 # A program in place of QEMU, which is asked for its version first.

@@ -196,6 +196,20 @@ static void only_belfry_is_judged(void **state)
 	free_pair(&p);
 }
 
+/* It is the host's, and steps of it are a large part of it. */
+static void what_the_clock_costs_is_not_judged(void **state)
+{
+	struct pair p = new_pair();
+
+	add_series(p.before, "clock", "belfry", BENCH_NS, steady, RUNS);
+	add_series(p.before, "poll", "belfry", BENCH_NS, steady, RUNS);
+	add_series(p.after, "clock", "belfry", BENCH_NS, slower, RUNS);
+	add_series(p.after, "poll", "belfry", BENCH_NS, steady, RUNS);
+	assert_int_equal(compare(&p, &ten_percent), BENCH_SAME);
+	assert_int_equal(p.comparison->n, 1);
+	free_pair(&p);
+}
+
 static void one_that_is_worse_outweighs_noise(void **state)
 {
 	struct pair p = new_pair();
@@ -315,6 +329,7 @@ int main(void)
 		cmocka_unit_test(ratios_are_of_the_same_turn),
 		cmocka_unit_test(judging_by_ratio_leaves_out_what_has_no_floor),
 		cmocka_unit_test(only_belfry_is_judged),
+		cmocka_unit_test(what_the_clock_costs_is_not_judged),
 		cmocka_unit_test(one_that_is_worse_outweighs_noise),
 		cmocka_unit_test(what_can_no_longer_be_measured_does_not_pass),
 		cmocka_unit_test(a_ratio_that_can_no_longer_be_measured_does_not_pass),

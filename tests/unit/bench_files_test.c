@@ -136,6 +136,19 @@ static void several_series_get_a_file_each(void **state)
 	bench_result_destroy(r);
 }
 
+static void columns_of_the_table_stay_apart(void **state)
+{
+	static const double runs[] = { 130, 130, 152412944 };
+	struct bench_result *r = new_result();
+	char *text;
+
+	add_series(r, "poll", "belfry", BENCH_NS, runs, 3);
+	text = bench_format_table(r, NULL);
+	assert_non_null(strstr(text, "     0.130     0.130 152412.94 152412.94"));
+	free(text);
+	bench_result_destroy(r);
+}
+
 /* Two runs with a sample each: the median of their p50s would be 15. */
 static void there_is_one_p50_in_all_reports(void **state)
 {
@@ -217,6 +230,7 @@ int main(void)
 		cmocka_unit_test(percentiles_are_written_as_hdrhistogram_does),
 		cmocka_unit_test(one_in_a_trillion_does_not_take_for_ever),
 		cmocka_unit_test(several_series_get_a_file_each),
+		cmocka_unit_test(columns_of_the_table_stay_apart),
 		cmocka_unit_test(there_is_one_p50_in_all_reports),
 		cmocka_unit_test(reports_are_escaped),
 		cmocka_unit_test(the_page_is_whole_and_its_data_cannot_end_a_script),
