@@ -77,11 +77,25 @@ static void compare_hosts(struct bench_comparison *c)
 	}
 }
 
+static const char *cpus_words(const struct bench_settings *s)
+{
+	return *s->cpus ? s->cpus : "any CPU";
+}
+
 static void compare_settings(struct bench_comparison *c)
 {
-	if (c->before->settings.ms != c->after->settings.ms)
-		warn(c, "another setting: runs of %u ms before, of %u ms now",
-		     c->before->settings.ms, c->after->settings.ms);
+	const struct bench_settings *before = &c->before->settings;
+	const struct bench_settings *after = &c->after->settings;
+
+	if (before->ms != after->ms)
+		warn(c, "another setting: runs of %u ms before, of %u ms now", before->ms,
+		     after->ms);
+	if (before->warmup_ms != after->warmup_ms)
+		warn(c, "another setting: a warm-up of %u ms before, of %u ms now",
+		     before->warmup_ms, after->warmup_ms);
+	if (strcmp(before->cpus, after->cpus) != 0)
+		warn(c, "another setting: vCPUs on %s before, on %s now",
+		     cpus_words(before), cpus_words(after));
 	if (!c->before->complete)
 		warn(c, "the baseline is not complete: %s", c->before->stopped);
 	if (!c->after->complete)

@@ -313,6 +313,49 @@ static void another_machine_is_refused_if_strict(void **state)
 	free_pair(&p);
 }
 
+static void settings_that_differ_are_named(void **state)
+{
+	static const char *const words[] = {
+		"another setting: SMT: 'fact 7' before, 'off' now",
+		"another setting: runs of 200 ms before, of 60 ms now",
+		"another setting: a warm-up of 51 ms before, of 16 ms now",
+		"another setting: vCPUs on 0,1 before, on any CPU now",
+		"the baseline is not complete: interrupted",
+	};
+	struct pair p = new_pair();
+
+	add_series(p.before, "poll", "belfry", BENCH_NS, steady, RUNS);
+	add_series(p.after, "poll", "belfry", BENCH_NS, steady, RUNS);
+	strcpy(p.after->host.facts[BENCH_HOST_SMT], "off");
+	p.after->settings = (struct bench_settings){ 5, 60, 16, true, "" };
+	p.before->complete = false;
+	strcpy(p.before->stopped, "interrupted");
+	assert_int_equal(compare(&p, &ten_percent), BENCH_SAME);
+	assert_int_equal(p.comparison->n_warnings, BF_ARRAY_LEN(words));
+	for (size_t i = 0; i < BF_ARRAY_LEN(words); i++)
+		assert_string_equal(p.comparison->warnings[i], words[i]);
+	free_pair(&p);
+}
+
+/* A run that failed has no figure; a ratio to it would be any number. */
+static void runs_without_a_figure_do_not_count(void **state)
+{
+	static const double some[RUNS] = { 100, 0, 101, 0, 99, 100.5, 0 };
+	static const double zero[RUNS];
+	struct pair p = new_pair();
+
+	add_series(p.before, "poll", "belfry", BENCH_NS, some, RUNS);
+	add_series(p.before, "one-way", "belfry", BENCH_NS, zero, RUNS);
+	add_series(p.after, "poll", "belfry", BENCH_NS, slower, RUNS);
+	add_series(p.after, "one-way", "belfry", BENCH_NS, slower, RUNS);
+	assert_int_equal(compare(&p, &ten_percent), BENCH_NOISY);
+	assert_string_equal(p.comparison->judgements[0].why,
+			    "4 runs before, 7 now: at least 5 of each are needed");
+	assert_string_equal(p.comparison->judgements[1].why,
+			    "0 runs before, 7 now: at least 5 of each are needed");
+	free_pair(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -334,6 +377,8 @@ int main(void)
 		cmocka_unit_test(what_can_no_longer_be_measured_does_not_pass),
 		cmocka_unit_test(a_ratio_that_can_no_longer_be_measured_does_not_pass),
 		cmocka_unit_test(nothing_in_common_is_an_error),
+		cmocka_unit_test(settings_that_differ_are_named),
+		cmocka_unit_test(runs_without_a_figure_do_not_count),
 		cmocka_unit_test(another_machine_is_warned_of),
 		cmocka_unit_test(another_machine_is_refused_if_strict),
 	};
