@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/unit/bench_compare_test.c - verdicts on results that nobody has run */
+#include "base/own.h"
 #include "bench/compare.h"
 #include "tests/unit/bench_test.h"
 
