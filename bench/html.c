@@ -8,6 +8,7 @@
 #include "bench/bench.h"
 #include "bench/compare.h"
 #include "bench/format.h"
+#include "bench/json.h"
 #include "bench/payloads.h"
 
 const char *bench_schema(void)
@@ -29,10 +30,13 @@ static json_t *judgement_object(const struct bench_judgement *j)
 
 	snprintf(name, sizeof(name), "%s, %s", bench_series_label(j->before).text,
 		 j->before->contestant);
-	return json_pack("{s:s, s:f, s:f, s:f, s:b, s:s, s:s}", "name", name, "change",
-			 j->change.middle, "low", j->change.low, "high", j->change.high,
-			 "known", (int)j->change.known, "verdict",
-			 bench_change_names[j->verdict], "why", j->why);
+	return json_pack("{s:s, s:b, s:s, s:f, s:f, s:f, s:f, s:f, s:b, s:s, s:s}",
+			 "name", name, "ratio", (int)j->ratio, "unit",
+			 bench_unit_names[j->before->unit], "before", j->before_figure,
+			 "after", j->after_figure, "change", j->change.middle, "low",
+			 j->change.low, "high", j->change.high, "known",
+			 (int)j->change.known, "verdict", bench_change_names[j->verdict],
+			 "why", j->why);
 }
 
 /* What the comparison came to; "null" when there was none. */
@@ -85,6 +89,7 @@ static const char *put_until(struct bench_text *t, const char *from, const char 
 char *bench_format_html(const struct bench_result *r, const struct bench_comparison *c)
 {
 	char *result = bench_format_json(r, c), *verdicts = format_comparison(c);
+	char *baseline = c ? bench_format_json(c->before, NULL) : strdup("null");
 	const char *at = bench_page_html;
 	struct bench_text t;
 
@@ -93,12 +98,14 @@ char *bench_format_html(const struct bench_result *r, const struct bench_compari
 	put_file(&t, bench_chart_js, bench_chart_js_end);
 	at = put_until(&t, at, "/*RESULT*/");
 	put_json(&t, result);
+	at = put_until(&t, at, "/*BASELINE*/");
+	put_json(&t, baseline);
 	at = put_until(&t, at, "/*VERDICTS*/");
 	put_json(&t, verdicts);
 	at = put_until(&t, at, "/*PAGE*/");
 	put_file(&t, bench_page_js, bench_page_js_end);
 	put_file(&t, at, bench_page_html_end);
-	if (!result || !verdicts) {
+	if (!result || !verdicts || !baseline) {
 		free(bench_text_close(&t));
 		t.text = NULL;
 	} else {
@@ -106,5 +113,6 @@ char *bench_format_html(const struct bench_result *r, const struct bench_compari
 	}
 	free(result);
 	free(verdicts);
+	free(baseline);
 	return t.text;
 }

@@ -3,15 +3,19 @@
 (() => {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const result = read("result");
+  const baseline = read("baseline"); // null, or a result as well
   const verdicts = read("verdicts");
   const page = document.getElementById("page");
   page.textContent = "";
 
-  const colours = { floor: "#7d8590", belfry: "#0a7cc4", "belfry-window": "#52b6ec",
+  const BEFORE = "before";
+  const colours = { [BEFORE]: "#9a5fc4", floor: "#7d8590", belfry: "#0a7cc4", "belfry-window": "#52b6ec",
     qemu: "#d9630d", host: "#12946b" };
   const percentiles = [["min", "min"], ["p50", "p50"], ["p90", "p90"], ["p99", "p99"],
     ["p99_9", "p99.9"], ["p99_99", "p99.99"], ["max", "max"]];
   const measured = result.series.filter((s) => s.status === "measured");
+  const before = !baseline ? [] : baseline.series
+    .filter((s) => s.status === "measured" && s.contestant === "belfry");
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;
   const ink = dark ? "#9aa5b1" : "#5d6773";
   const grid = dark ? "#2b323a" : "#e6eaee";
@@ -87,6 +91,7 @@
 
   function draw(canvas, type, datasets, x, y, label) {
     canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", datasets.map((d) => d.label).join(", "));
     return new Chart(canvas, {
       type, data: { datasets },
       options: {
@@ -117,15 +122,21 @@
 
   const percent = (x) => `${Number((100 - 100 / x).toPrecision(7))} %`;
 
+  // How a contestant, or belfry as it was before, is drawn in all charts
+  const lineOf = (name) => ({
+    label: name === BEFORE ? `belfry ${BEFORE}` : name, showLine: true, borderWidth: 2,
+    borderColor: colours[name] || "#888", backgroundColor: colours[name] || "#888",
+    borderDash: name === "floor" ? [5, 4] : name === BEFORE ? [2, 3] : [],
+  });
+
   function percentileChart(parent, scenario) {
-    const list = measured.filter((s) => s.scenario === scenario && s.parameter === null);
+    const ofCase = (s) => s.scenario === scenario && s.parameter === null;
+    const list = measured.filter(ofCase);
     const canvas = card(parent, scenario, result.scenarios[scenario] || "");
-    const datasets = list.map((s) => ({
-      label: s.contestant, data: curve(s), showLine: true, pointRadius: 0, pointHitRadius: 6,
-      stepped: true, borderWidth: 2, borderColor: colours[s.contestant] || "#888",
-      backgroundColor: colours[s.contestant] || "#888",
-      borderDash: s.contestant === "floor" ? [5, 4] : [],
-    }));
+    const lineWith = (name, s) => ({ ...lineOf(name), data: curve(s), pointRadius: 0,
+      pointHitRadius: 6, stepped: true });
+    const datasets = list.map((s) => lineWith(s.contestant, s))
+      .concat(before.filter(ofCase).map((s) => lineWith(BEFORE, s)));
     const most = Math.max(...list.map((s) => s.samples));
     draw(canvas, "scatter", datasets,
       axis("share of samples that took no longer", {
@@ -143,16 +154,15 @@
   }
 
   function scalingChart(parent, scenario) {
-    const list = measured.filter((s) => s.scenario === scenario && s.parameter !== null);
+    const ofCase = (s) => s.scenario === scenario && s.parameter !== null;
+    const list = measured.filter(ofCase), old = before.filter(ofCase);
     const { unit, parameter } = list[0];
     const canvas = card(parent, scenario, result.scenarios[scenario] || "");
-    const datasets = [...new Set(list.map((s) => s.contestant))].map((contestant) => ({
-      label: contestant, showLine: true, pointRadius: 3, borderWidth: 2,
-      borderColor: colours[contestant] || "#888", backgroundColor: colours[contestant] || "#888",
-      borderDash: contestant === "floor" ? [5, 4] : [],
-      data: list.filter((s) => s.contestant === contestant)
-        .map((s) => ({ x: s.value, y: figureOf(s) })),
-    }));
+    const lineThrough = (name, series) => ({ ...lineOf(name), pointRadius: 3,
+      data: series.map((s) => ({ x: s.value, y: figureOf(s) })) });
+    const datasets = [...new Set(list.map((s) => s.contestant))]
+      .map((name) => lineThrough(name, list.filter((s) => s.contestant === name)));
+    if (old.length) datasets.push(lineThrough(BEFORE, old));
     const values = [...new Set(list.map((s) => s.value))].sort((a, b) => a - b);
     draw(canvas, "scatter", datasets,
       axis(parameter, {
@@ -221,7 +231,7 @@
     add(page, "h2", "All figures");
     const body = table();
     row(body, ["", ...percentiles.map(([, name]) => name), "floor x", "at p99", "exits",
-      "samples", "disturbed runs"], "th");
+      "samples", "disturbed"], "th");
     let scenario = "";
     for (const s of result.series) {
       if (s.scenario !== scenario) {
@@ -244,10 +254,12 @@
       + "confidence.", "dim");
     verdicts.warnings.forEach((text) => add(page, "p", text, "note"));
     const body = table();
-    row(body, ["", "change", "99 % interval", "verdict"], "th");
+    row(body, ["", "before", "now", "change", "99 % interval", "verdict"], "th");
     for (const j of verdicts.judgements) {
-      const line = row(body, [j.name, change(j.change), j.known
-        ? `${change(j.low)} to ${change(j.high)}` : j.why]);
+      const figure = (value) => !value ? "" : j.ratio ? `${value.toFixed(3)} x floor`
+        : words(value, j.unit, 4);
+      const line = row(body, [j.name, figure(j.before), figure(j.after),
+        j.change ? change(j.change) : "", j.known ? `${change(j.low)} to ${change(j.high)}` : j.why]);
       add(line, "td", j.verdict, classOf[j.verdict] || "");
     }
   }

@@ -136,9 +136,11 @@ subtest 'the page, in a browser without a network' => sub {
 	}
 	is $status, 0, 'chromium';
 	ok $out =~ /<body data-drawn="1">/, 'one chart has been drawn';
-	ok $out =~ /<h3>poll<\/h3>.*<canvas role="img"/s, 'that of the one scenario';
+	ok $out =~ /<h3>poll<\/h3>.*<canvas [^>]*role="img"/s, 'that of the one scenario';
 	ok $out =~ /<td>belfry<\/td>(<td>[\d.]+ [num]?s<\/td>){7}<td>1\.00<\/td>/, 'a row of figures, and 1.00 x the floor';
-	ok $out =~ /<td>poll, belfry<\/td>.*<td>same<\/td>/, 'the verdict';
+	ok $out =~ /aria-label="floor, belfry, belfry before"/, 'its lines: also that of the baseline';
+	ok $out =~ /<td>poll, belfry<\/td>(<td>1\.000 x floor<\/td>){2}<td>\+0\.0 %<\/td>.*<td>same<\/td>/,
+		'before and now, and the verdict';
 	ok $out !~ /(src|href)="http/, 'nothing from elsewhere';
 };
 
