@@ -18,4 +18,7 @@ bool bf_event_take(int fd, uint64_t *count);
 /* Add @count to @fd. A counter that is full stays as it is: rings coalesce. */
 void bf_event_add(int fd, uint64_t count);
 
+/* Whether @fd is an eventfd. It is not rung by that. */
+bool bf_event_is(int fd);
+
 #endif

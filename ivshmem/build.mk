@@ -11,6 +11,7 @@ lib-y += ivshmem/peer.o
 lib-y += ivshmem/peer_api.o
 lib-y += ivshmem/policy.o
 lib-y += ivshmem/roster.o
+lib-y += ivshmem/roster_check.o
 lib-y += ivshmem/roster_restore.o
 lib-y += ivshmem/server.o
 lib-y += ivshmem/server_conf.o

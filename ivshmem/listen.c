@@ -227,21 +227,25 @@ static int make_socket(const struct bf_listener_conf *conf, struct belfry_error 
 	return bf_take(&sock);
 }
 
+bool bf_listener_may_use(int sock)
+{
+	int listens = 0, domain = 0;
+	socklen_t len = sizeof(int);
+
+	return getsockopt(sock, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 &&
+	       getsockopt(sock, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && listens &&
+	       domain == AF_UNIX;
+}
+
 /* A socket from elsewhere: is it one we can accept at? Return: it; a negative errno. */
 static int check_socket(int sock, const char *path, struct belfry_error *err)
 {
 	BF_CLOSE int own = sock;
-	int listens = 0, domain = 0;
-	socklen_t len = sizeof(int);
 
-	if (getsockopt(sock, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0)
-		return bf_err_sys(err, errno, "%s: descriptor %d", path, sock);
-	getsockopt(sock, SOL_SOCKET, SO_DOMAIN, &domain, &len);
-	if (!listens || domain != AF_UNIX)
+	if (!bf_listener_may_use(sock))
 		return bf_err(err, EINVAL,
-			      "%s: descriptor %d is no listening AF_UNIX "
-			      "socket",
-			      path, sock);
+			      "%s: descriptor %d is no listening AF_UNIX socket", path,
+			      sock);
 	fcntl(sock, F_SETFL, 0); /* io_uring waits; O_NONBLOCK would forbid it */
 	fcntl(sock, F_SETFD, FD_CLOEXEC);
 	return bf_take(&own);

@@ -47,6 +47,9 @@ struct bf_listener {
 	ino_t ino;
 };
 
+/* Whether @sock is one that listens already, as conf->sock has to be. */
+bool bf_listener_may_use(int sock);
+
 /*
  * Listen at conf->path. A socket file there that nobody serves is replaced, and only
  * such; to be sure of it may take a second. @loop and @log must outlive it.

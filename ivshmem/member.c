@@ -34,6 +34,7 @@
 #include <limits.h>
 #include <sys/stat.h>
 
+#include "base/event.h"
 #include "base/own.h"
 #include "ivshmem/member.h"
 #include "ivshmem/wire.h"
@@ -243,22 +244,6 @@ static void skip_bad(struct bf_member *m, enum bad kind, int64_t value)
 	       bad_text[kind], value);
 }
 
-/*
- * KVM can tell, but not before the guest's devices exist; /proc/self/fdinfo can, at a
- * price. So rule out the rest: an eventfd has no file type, like every anonymous inode,
- * and it can be written to, like very few of those. The write names a place that no
- * process has, so the kernel refuses it before the eventfd sees it. Even a write of 0
- * would not do: it makes a KVM_IRQFD at the other end fire.
- */
-static bool is_eventfd(int fd)
-{
-	const void *volatile nowhere = (void *)(UINTPTR_MAX - 4095);
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0 &&
-	       write(fd, nowhere, sizeof(uint64_t)) < 0 && errno == EFAULT;
-}
-
 /* Would keeping @fd, somebody else's vector, endanger our own? */
 static bool fd_is_scarce(const struct bf_member *m, int fd)
 {
@@ -304,7 +289,7 @@ static int judge_vector(struct bf_member *m, const struct bf_wire_msg *msg,
 			      "%" PRIuMAX,
 			      n, (uintmax_t)m->fd_limit);
 	}
-	if (is_eventfd(msg->fd))
+	if (bf_event_is(msg->fd))
 		return KEEP;
 	skip_bad(m, BAD_DESCRIPTOR, msg->value);
 	return CLOSE;

@@ -38,7 +38,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "base/own.h"
@@ -323,8 +322,7 @@ static void link_window(struct bf_roster *r)
 	}
 }
 
-/* Return: the mapping; NULL, with errno set. */
-static struct shared *map_state(int state)
+struct shared *bf_roster_map(int state)
 {
 	int flags = state < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;
 	void *map;
@@ -335,39 +333,20 @@ static struct shared *map_state(int state)
 	return map == MAP_FAILED ? NULL : map;
 }
 
-int bf_roster_vectors_in(int state)
-{
-	struct shared *shared;
-	struct stat st;
-	int vectors = -EINVAL;
-
-	if (fstat(state, &st) < 0)
-		return -EINVAL;
-	if (st.st_size == 0)
-		return 0;
-	if (st.st_size != sizeof(*shared))
-		return -EINVAL;
-	shared = map_state(state);
-	if (!shared)
-		return -errno;
-	if (shared->magic == MAGIC && shared->layout == LAYOUT && shared->vectors >= 1 &&
-	    shared->vectors <= BF_IVSHMEM_VECTORS_MAX)
-		vectors = shared->vectors;
-	munmap(shared, sizeof(*shared));
-	return vectors;
-}
-
 int bf_roster_create(struct bf_roster **out, int state, int memory, unsigned int vectors,
 		     struct belfry_error *err)
 {
 	BF_FREE struct bf_roster *r = calloc(1, sizeof(*r));
-	int had = state < 0 ? 0 : bf_roster_vectors_in(state);
+	int had = state < 0 ? 0 : bf_roster_check(state, err);
 
+	if (had < 0)
+		return had;
 	if (!r)
 		return bf_err(err, ENOMEM, "no memory for a roster");
-	if (had < 0 || (had > 0 && (unsigned int)had != vectors))
-		return bf_err(err, EINVAL, "the state is of another kind of server");
-	r->shared = map_state(state);
+	if (had > 0 && (unsigned int)had != vectors)
+		return bf_err(err, EINVAL, "the state is one of %d vectors, not %u", had,
+			      vectors);
+	r->shared = bf_roster_map(state);
 	if (!r->shared)
 		return bf_err_sys(err, errno, "no memory for a roster");
 	if (state >= 0) /* what the kernel writes as the process dies must not fault */

@@ -126,8 +126,12 @@ void bf_roster_told(struct bf_roster *r, struct bf_entrant *e, unsigned int n);
 
 /* --- going on with the roster of another server --- */
 
-/* The vectors of the server that left @state; 0: it is empty. -EINVAL: something else. */
-int bf_roster_vectors_in(int state);
+/*
+ * Is @state what a server of this version has left? All that it says is looked at, before
+ * anything of it is relied on.
+ * Return: that server's vectors; 0: it is empty; -EINVAL, and what is wrong; -ENOMEM.
+ */
+int bf_roster_check(int state, struct belfry_error *err);
 
 /* Those who are to be restored, by rising ID from @id on. Return: the ID; -1: no more. */
 int bf_roster_next_id(const struct bf_roster *r, unsigned int id);

@@ -129,4 +129,7 @@ struct bf_event *bf_roster_step(const struct bf_roster *r, const struct bf_entra
 /* Nobody waits to hear of @e, who has left. */
 void bf_roster_forget(struct bf_roster *r, struct bf_entrant *e);
 
+/* Map @state, which gets the size for it; -1: memory of our own. NULL: errno is set. */
+struct shared *bf_roster_map(int state);
+
 #endif

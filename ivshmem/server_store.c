@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "base/event.h"
 #include "ivshmem/carrier.h"
 #include "ivshmem/server_parts.h"
 
@@ -101,6 +103,22 @@ void bf_server_unstore_all(struct bf_server *s)
 	}
 }
 
+/* A socket, or one of the eventfds where there is none any more, and then eventfds. */
+static bool are_a_clients(const int *fds, unsigned int n)
+{
+	int type = SOCK_STREAM;
+	socklen_t len = sizeof(type);
+
+	if (!bf_event_is(fds[0]) &&
+	    (getsockopt(fds[0], SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
+	     type != SOCK_STREAM))
+		return false;
+	for (unsigned int i = 1; i < n; i++)
+		if (!bf_event_is(fds[i]))
+			return false;
+	return true;
+}
+
 /* Take the descriptors of ID @id out of @carrier. Return: its eventfds (returns); NULL.
  */
 static int *unpack(struct bf_server *s, int carrier, int *sock)
@@ -109,6 +127,12 @@ static int *unpack(struct bf_server *s, int carrier, int *sock)
 	int *fds = carrier >= 0 ? calloc(n + 1, sizeof(*fds)) : NULL;
 
 	if (fds && bf_carrier_unpack(carrier, fds, n + 1, NULL) == 0) {
+		if (!are_a_clients(fds, n + 1)) {
+			for (unsigned int i = 0; i <= n; i++)
+				bf_close(&fds[i]);
+			free(fds);
+			return NULL;
+		}
 		*sock = fds[0];
 		memmove(fds, fds + 1, n * sizeof(*fds));
 		return fds;

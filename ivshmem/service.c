@@ -23,11 +23,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "base/clock.h"
@@ -41,6 +43,7 @@
 #include "ivshmem/service.h"
 #include "ivshmem/wire.h"
 
+#define MEMORY_MIN 4096
 #define SHORTAGE_NS \
 	(5 * BF_NS_PER_S) /* clients may wait while the host lacks something */
 
@@ -98,7 +101,10 @@ static int index_carriers(struct belfry_server *s, struct heirloom *h,
 		id = id_of(h->fds[i].name);
 		if (id < 0)
 			continue;
-		h->by_id[id] = h->fds[i].fd;
+		if (s->held[id]) /* which of them is it? */
+			bf_log(&s->log, BELFRY_LOG_WARNING,
+			       "%s: p%d was handed over twice", s->conf.name, id);
+		h->by_id[id] = s->held[id] ? -1 : h->fds[i].fd;
 		s->held[id] = true;
 	}
 	return 0;
@@ -143,15 +149,42 @@ static char *path_of(int sock)
 	return strndup(sa.sun_path, sizeof(sa.sun_path));
 }
 
-static int find_path(struct belfry_server *s, const struct bf_service_conf *conf,
-		     struct belfry_error *err)
+/* Where the server before us listened stays. Return: the path (returns); NULL: nowhere.
+ */
+static char *inherited_path(const struct heirloom *h)
 {
+	int sock = find(h, "listen");
+
+	if (sock < 0)
+		sock = find(h, "activated");
+	return sock >= 0 ? path_of(sock) : NULL;
+}
+
+static int find_path(struct belfry_server *s, const struct bf_service_conf *conf,
+		     const struct heirloom *h, struct belfry_error *err)
+{
+	BF_FREE char *before = inherited_path(h);
+
 	s->path = conf->path.fd >= 0 ? path_of(conf->path.fd) : strdup(conf->path.path);
+	if (before && s->path && conf->path.fd < 0 && strcmp(before, s->path) != 0) {
+		bf_log(&s->log, BELFRY_LOG_WARNING,
+		       "%s: path stays %s until the server starts anew", conf->name,
+		       before);
+		free(s->path);
+		s->path = bf_take_ptr(&before);
+	}
 	if (s->path)
 		s->lock_path = bf_service_beside(s->path, ".lock");
 	if (conf->path.fd < 0 && !s->lock_path)
 		return bf_err(err, ENOMEM, "%s: out of memory", conf->name);
 	return 0;
+}
+
+static bool is_file(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 static int make_lock(struct belfry_server *s, const struct heirloom *h,
@@ -160,6 +193,11 @@ static int make_lock(struct belfry_server *s, const struct heirloom *h,
 	if (!s->lock_path)
 		return 0;
 	s->lock_fd = inherit(h, "lock");
+	if (s->lock_fd >= 0 && !is_file(s->lock_fd)) {
+		bf_log(&s->log, BELFRY_LOG_WARNING, "%s: the lock is no file",
+		       s->conf.name);
+		bf_close(&s->lock_fd);
+	}
 	if (s->lock_fd >= 0) {
 		if (bf_lockfile_note(s->lock_path, s->lock_fd, err) < 0)
 			bf_log(&s->log, BELFRY_LOG_WARNING, "%s", err->msg);
@@ -169,15 +207,40 @@ static int make_lock(struct belfry_server *s, const struct heirloom *h,
 	return s->lock_fd < 0 ? s->lock_fd : 0;
 }
 
+/* Take what clients share already, if it is that. Return: whether it is there. */
+static bool inherit_memory(struct belfry_server *s, const struct heirloom *h)
+{
+	BF_CLOSE int fd = inherit(h, "memory");
+	bool shm = fd < 0;
+	struct stat st;
+	uint64_t size;
+
+	if (shm)
+		fd = inherit(h, "shm");
+	if (fd < 0)
+		return false;
+	size = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? st.st_size : 0;
+	if (size < MEMORY_MIN || (size & (size - 1)) != 0 ||
+	    (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR) {
+		bf_log(&s->log, BELFRY_LOG_ERROR,
+		       "%s: what was handed over as memory is something else",
+		       s->conf.name);
+		return false;
+	}
+	if (size != s->conf.size)
+		bf_log(&s->log, BELFRY_LOG_WARNING,
+		       "%s: size stays %" PRIu64 " until the server starts anew",
+		       s->conf.name, size);
+	s->conf.size = size;
+	s->memory = bf_take(&fd);
+	s->made_shm = shm;
+	return true;
+}
+
 static int make_memory(struct belfry_server *s, const struct bf_service_conf *conf,
 		       const struct heirloom *h, struct belfry_error *err)
 {
-	s->memory = inherit(h, "memory");
-	if (s->memory < 0) {
-		s->memory = inherit(h, "shm");
-		s->made_shm = s->memory >= 0;
-	}
-	s->inherited_memory = s->memory >= 0;
+	s->inherited_memory = inherit_memory(s, h);
 	if (s->inherited_memory)
 		return 0;
 	if (bf_file_given(&conf->shm))
@@ -206,18 +269,18 @@ static int begin_anew(struct belfry_server *s, struct belfry_error *err)
 static int make_state(struct belfry_server *s, const struct heirloom *h,
 		      struct belfry_error *err)
 {
+	struct belfry_error why;
 	int had;
 
 	if (h->n == 0)
 		return begin_anew(s, err);
 	s->state = inherit(h, "state");
-	had = s->state < 0 ? -ENOENT : bf_roster_vectors_in(s->state);
+	had = s->state < 0 ? bf_err(&why, ENOENT, "the state is lost")
+			   : bf_roster_check(s->state, &why);
 	if (had < 0 || !s->inherited_memory) {
 		bf_log(&s->log, BELFRY_LOG_ERROR,
 		       "%s: begins anew: of the server before, %s", s->conf.name,
-		       !s->inherited_memory ? "the memory is lost"
-		       : s->state < 0       ? "the state is lost"
-					    : "the state is one of another version");
+		       s->inherited_memory ? why.msg : "the memory is lost");
 		return begin_anew(s, err);
 	}
 	if (had > 0 && (uint64_t)had != s->conf.vectors) {
@@ -316,6 +379,12 @@ static int make_socket(struct belfry_server *s, const struct bf_service_conf *co
 	if (r < 0)
 		return r;
 	listen.sock = inherit(h, "listen");
+	if (listen.sock >= 0 && !bf_listener_may_use(listen.sock)) {
+		bf_log(&s->log, BELFRY_LOG_WARNING,
+		       "%s: what was handed over to listen at is something else",
+		       s->conf.name);
+		bf_close(&listen.sock);
+	}
 	s->activated = listen.sock < 0;
 	if (listen.sock < 0)
 		listen.sock = inherit(h, "activated");
@@ -335,7 +404,7 @@ static int build(struct belfry_server *s, const struct bf_service_conf *conf,
 	int r = bf_service_conf_copy(&s->conf, conf, err);
 
 	if (r == 0)
-		r = find_path(s, conf, err);
+		r = find_path(s, conf, h, err);
 	if (r == 0)
 		r = make_lock(s, h, err);
 	if (r == 0)

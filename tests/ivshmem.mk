@@ -15,12 +15,15 @@ tests-y += wire
 wire-test-y := tests/unit/wire_test.o ivshmem/wire.o
 
 tests-y += roster
-roster-test-y := tests/unit/roster_test.o ivshmem/roster.o ivshmem/roster_restore.o base/err.o
+roster-test-y := tests/unit/roster_test.o ivshmem/roster.o ivshmem/roster_check.o ivshmem/roster_restore.o base/err.o
+
+roster-fuzz-y := tests/fuzz/roster_fuzz.o ivshmem/roster.o ivshmem/roster_check.o \
+	ivshmem/roster_restore.o base/err.o
 
 ivshmem-peer-o := ivshmem/peer.o ivshmem/member.o ivshmem/table.o ivshmem/wire.o \
 	ivshmem/dial.o ivshmem/late.o base/loop.o base/err.o base/event.o base/log.o
 ivshmem-server-o := ivshmem/server.o ivshmem/server_join.o ivshmem/server_send.o ivshmem/server_store.o \
-	ivshmem/listen.o ivshmem/roster.o ivshmem/roster_restore.o ivshmem/policy.o \
+	ivshmem/listen.o ivshmem/roster.o ivshmem/roster_check.o ivshmem/roster_restore.o ivshmem/policy.o \
 	ivshmem/carrier.o base/number.o base/text.o
 
 tests-y += handshake

@@ -126,8 +126,8 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	bf_server_destroy(f->server);
 	bf_loop_cancel(f->loop, &accepting.timer);
+	bf_server_destroy(f->server);
 	bf_loop_destroy(f->loop);
 	bf_close(&f->memory);
 	if (rmdir(f->dir) < 0)
@@ -218,7 +218,7 @@ static void a_newcomer_waits_until_the_host_has_room(void **state)
 	struct fixture *f = *state;
 	char why[120];
 
-	start_server(f, patient());
+	start_server(f, (struct bf_limits){ .shortage_ns = 60000 * PARTY_MS });
 	BF_CLOSE int inside = connect_client(f);
 	assert_string_equal(hears(f, inside), "0 0 -1+ 0+ 0+");
 	for (size_t i = 0; i < BF_ARRAY_LEN(passing); i++) {

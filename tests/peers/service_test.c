@@ -36,6 +36,7 @@ struct fixture {
 	int fds_before;
 	struct belfry_config *cfg;
 	struct belfry_server *server;
+	struct belfry_server *first; /* that another follows */
 	struct belfry_error err;
 	char log[8192];
 	char dir[40];
@@ -91,16 +92,22 @@ static void drop(void *user, const char *name)
 	}
 }
 
+static void forget_all(struct fixture *f)
+{
+	for (; f->n_held > 0; f->n_held--) {
+		close(f->held[f->n_held - 1].fd);
+		free((char *)f->held[f->n_held - 1].name);
+	}
+}
+
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
 	belfry_server_destroy(f->server);
+	belfry_server_destroy(f->first);
 	belfry_config_destroy(f->cfg);
-	for (unsigned int i = 0; i < f->n_held; i++) {
-		close(f->held[i].fd);
-		free((char *)f->held[i].name);
-	}
+	forget_all(f);
 	if (rmdir(f->dir) < 0)
 		return -1;
 	return count_descriptors() == f->fds_before ? 0 : -1;
@@ -720,6 +727,114 @@ static void a_socket_that_listens_can_be_given(void **state)
 	assert_int_equal(unlink(f->path), 0); /* it was not the server's */
 }
 
+/* --- what was handed over may be anything --- */
+
+static void take_back(struct fixture *f, const char *name, int fd)
+{
+	drop(f, name);
+	if (fd >= 0)
+		f->held[f->n_held++] = (struct belfry_named_fd){ strdup(name), fd };
+}
+
+static void hand_over_two(struct fixture *f, int client[2])
+{
+	start(f);
+	for (int i = 0; i < 2; i++)
+		client[i] = connect_client(f);
+	run(f);
+	assert_int_equal(belfry_server_handover(f->server, hand, f, &f->err), 0);
+	f->first = bf_take_ptr(&f->server);
+}
+
+static void a_client_of_other_descriptors_has_left(void **state)
+{
+	struct fixture *f = *state;
+	int client[2], pair[2];
+
+	hand_over_two(f, client);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	close(pair[0]);
+	take_back(f, "p0", pair[1]); /* no carrier */
+	resume(f);
+	assert_non_null(strstr(f->log, "peer 0 dropped: its descriptors were lost\n"));
+	assert_string_equal(heard(client[1]), "0 1 -1+ 0+ 1+ 0");
+	for (int i = 0; i < 2; i++)
+		close(client[i]);
+	run(f);
+}
+
+static void a_client_that_was_handed_over_twice_has_left(void **state)
+{
+	struct fixture *f = *state;
+	int client[2];
+
+	hand_over_two(f, client);
+	for (unsigned int i = 0; i < f->n_held; i++)
+		if (strcmp(f->held[i].name, "p1") == 0)
+			keep(f, "p0", f->held[i].fd);
+	resume(f);
+	assert_non_null(strstr(f->log, "ring: p0 was handed over twice\n"));
+	assert_non_null(strstr(f->log, "peer 0 dropped: its descriptors were lost\n"));
+	for (int i = 0; i < 2; i++)
+		close(client[i]);
+	run(f);
+}
+
+static void anything_else_in_the_place_of_a_part_is_noticed(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *log;
+		bool frees_path; /* the first must be gone */
+	} parts[] = {
+		{ "memory", "what was handed over as memory is something else\n" },
+		{ "state", "begins anew: of the server before, the state is no file\n" },
+		{ "listen", "what was handed over to listen at is something else\n",
+		  true },
+		{ "lock", "the lock is no file\n", true },
+	};
+	struct fixture *f = *state;
+	int client[2];
+
+	for (size_t i = 0; i < BF_ARRAY_LEN(parts); i++) {
+		hand_over_two(f, client);
+		take_back(f, parts[i].name, eventfd(0, EFD_CLOEXEC));
+		if (parts[i].frees_path)
+			belfry_server_destroy(bf_take_ptr(&f->first));
+		resume(f);
+		assert_non_null(strstr(f->log, parts[i].log));
+		assert_string_equal(heard(client[1]), "0 1 -1+ 0+ 1+");
+		forget_all(f);
+		belfry_server_destroy(bf_take_ptr(&f->server));
+		belfry_server_destroy(bf_take_ptr(&f->first));
+		close(client[0]);
+		close(client[1]);
+		f->log[0] = '\0';
+	}
+}
+
+static void size_and_path_stay_what_they_were(void **state)
+{
+	struct fixture *f = *state;
+	int client[2];
+	struct stat st;
+	char path[80];
+
+	hand_over_two(f, client);
+	snprintf(path, sizeof(path), "%s.other", f->path);
+	set(f, "path", path);
+	set(f, "size", "128k");
+	resume(f);
+	assert_non_null(
+		strstr(f->log, "ring: size stays 65536 until the server starts "));
+	assert_non_null(strstr(f->log, "/sock until the server starts anew\n"));
+	fstat(belfry_server_memory(f->server), &st);
+	assert_int_equal(st.st_size, 65536);
+	for (int i = 0; i < 2; i++)
+		close(client[i]);
+	run(f);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -746,6 +861,10 @@ int main(void)
 		TEST(a_successor_removes_no_memory_but_its_own),
 		TEST(a_successor_is_who_the_lock_file_names),
 		TEST(the_most_vectors_are_handed_over),
+		TEST(a_client_of_other_descriptors_has_left),
+		TEST(a_client_that_was_handed_over_twice_has_left),
+		TEST(anything_else_in_the_place_of_a_part_is_noticed),
+		TEST(size_and_path_stay_what_they_were),
 		TEST(mistakes_of_the_caller_are_errors),
 		TEST(a_second_server_at_the_path_is_an_error),
 		TEST(a_socket_that_listens_can_be_given),

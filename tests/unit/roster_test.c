@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,7 +16,7 @@
 #include <cmocka.h>
 
 #include "base/own.h"
-#include "ivshmem/roster.h"
+#include "ivshmem/roster_parts.h"
 #include "tests/descriptors.h"
 
 #define VECTORS 2
@@ -213,7 +214,7 @@ static void keep_state(struct fixture *f)
 static void follow(struct fixture *f, bool lose_1)
 {
 	bf_roster_destroy(f->r);
-	assert_int_equal(bf_roster_vectors_in(f->state), VECTORS);
+	assert_int_equal(bf_roster_check(f->state, NULL), VECTORS);
 	assert_int_equal(bf_roster_create(&f->r, f->state, 99, VECTORS, NULL), 0);
 	memset(f->who, 0, sizeof(f->who));
 	for (int id = bf_roster_next_id(f->r, 0); id >= 0;
@@ -341,6 +342,16 @@ static void one_who_needs_lost_descriptors_is_stuck(void **state)
 	assert_false(bf_roster_is_stuck(f->r, &f->who[2]));
 }
 
+static void assert_refused(struct fixture *f, const char *why)
+{
+	struct bf_roster *r;
+	struct belfry_error err;
+
+	assert_int_equal(bf_roster_check(f->state, &err), -EINVAL);
+	assert_string_equal(err.msg, why);
+	assert_int_equal(bf_roster_create(&r, f->state, 99, VECTORS, &err), -EINVAL);
+}
+
 static void a_state_of_something_else_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -349,14 +360,64 @@ static void a_state_of_something_else_is_refused(void **state)
 
 	keep_state(f);
 	assert_int_equal(bf_roster_create(&r, f->state, 99, VECTORS + 1, &err), -EINVAL);
-	assert_string_equal(err.msg, "the state is of another kind of server");
+	assert_string_equal(err.msg, "the state is one of 2 vectors, not 3");
 	assert_int_equal(pwrite(f->state, "x", 1, 0), 1);
-	assert_int_equal(bf_roster_vectors_in(f->state), -EINVAL);
-	assert_int_equal(bf_roster_create(&r, f->state, 99, VECTORS, &err), -EINVAL);
+	assert_refused(f, "the state is one of another version");
 	assert_int_equal(ftruncate(f->state, 4096), 0);
-	assert_int_equal(bf_roster_vectors_in(f->state), -EINVAL);
-	assert_int_equal(bf_roster_vectors_in(-1), -EINVAL);
+	assert_refused(f, "the state is one of another version");
+	bf_close(&f->state);
+	f->state = eventfd(0, EFD_CLOEXEC);
+	assert_refused(f, "the state is no file");
+	assert_int_equal(bf_roster_check(-1, &err), -EBADF);
 	bf_roster_destroy(bf_take_ptr(&f->r));
+}
+
+/* Three have come, 1 has left and is not forgotten yet, 2 is being told something. */
+static struct shared *some_state(struct fixture *f)
+{
+	keep_state(f);
+	for (int i = 0; i < 3; i++)
+		come(f, i);
+	leave(f, 1);
+	bf_roster_compose(f->r, &f->who[2]);
+	assert_int_equal(bf_roster_check(f->state, NULL), VECTORS);
+	return bf_roster_map(f->state);
+}
+
+#define DAMAGED(member, value, why)                                         \
+	do {                                                                \
+		__typeof__(s->member) was = s->member;                      \
+		s->member = value;                                          \
+		assert_refused(f, "the state is damaged: " why);            \
+		s->member = was;                                            \
+		assert_int_equal(bf_roster_check(f->state, NULL), VECTORS); \
+	} while (0)
+
+static void a_state_that_is_damaged_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct shared *s = some_state(f);
+
+	DAMAGED(vectors, 0, "0 vectors");
+	DAMAGED(vectors, 2049, "2049 vectors");
+	DAMAGED(next_id, BF_ROSTER_IDS, "next ID 65536");
+	DAMAGED(window.n, BF_ROSTER_WINDOW + 1, "what was being sent");
+	DAMAGED(window.id, BF_ROSTER_IDS, "what was being sent");
+	DAMAGED(window.start.greeted, 4, "what was being sent");
+	DAMAGED(window.start.next, 0, "what was being sent");
+	DAMAGED(record[0].state, 3, "peer 0 neither present nor left");
+	DAMAGED(record[65535].state, 1, "peer 65535 has not come");
+	DAMAGED(record[0].came, 0, "peer 0 has not come");
+	DAMAGED(record[0].came, UINT64_MAX, "peer 0 has not come");
+	DAMAGED(record[1].left, s->record[1].came, "peer 1 has left before it came");
+	DAMAGED(record[1].left, UINT64_MAX, "peer 1 has left before it came");
+	DAMAGED(record[2].mark.vector, VECTORS, "peer 2 has been told what there is not");
+	DAMAGED(record[2].mark.vector, 1, "peer 2 has been told what there is not");
+	DAMAGED(record[2].mark.greeted, 4, "peer 2 has been told what there is not");
+	DAMAGED(record[2].mark.next, 0, "peer 2 has been told what there is not");
+	DAMAGED(record[2].came, s->record[0].came, "two events are one");
+	DAMAGED(record[1].left, s->record[2].came, "two events are one");
+	munmap(s, sizeof(*s));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -377,6 +438,7 @@ int main(void)
 		TEST(what_the_kernel_had_sent_when_a_server_died_is_not_sent_again),
 		TEST(one_who_needs_lost_descriptors_is_stuck),
 		TEST(a_state_of_something_else_is_refused),
+		TEST(a_state_that_is_damaged_is_refused),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
