@@ -144,6 +144,51 @@ subtest 'the page, in a browser without a network' => sub {
 	ok $out !~ /(src|href)="http/, 'nothing from elsewhere';
 };
 
+# --- the manual's snippets ------------------------------------------------------------------
+
+# The shell commands of a snippet, by Python, from its YAML.
+sub snippet {
+	my ($title, $commands) = @_;
+	my ($yaml) = Belfry::slurp('man/belfry-bench.1.scd') =~ /^## \Q$title\E\n.*?^```\n(.*?)^```$/ms;
+	my ($s, $text, $words) = command('/usr/bin/python3', '-c',
+		"import sys, yaml; y = yaml.safe_load(sys.argv[1]); print('\\n'.join($commands))", $yaml // '');
+	is "$s $words", '0 ', 'YAML';
+	return $text;
+}
+
+# Run them as the runner does, in a folder of their own, with a program that has measured @after.
+sub ci {
+	my ($script, $after, @files) = @_;
+	command('rm', '-rf', "$dir/ci");
+	mkdir "$dir/$_" for 'ci', 'ci/bin', 'ci/ci';
+	my $real = abs_path($belfry);
+	chmod 0755, config('ci/bin/belfry', "#!/bin/sh\nshift\nexec $real bench --from $after \"\$@\"\n");
+	config("ci/$_", Belfry::slurp($before)) for @files;
+	local $ENV{GITHUB_STEP_SUMMARY} = "$dir/ci/summary.md";
+	local $ENV{PATH} = "$dir/ci/bin:$ENV{PATH}";
+	return (command('bash', '-e', '-c', "cd $dir/ci\n$script"))[0];
+}
+
+subtest 'the snippet for GitHub Actions' => sub {
+	my $script = snippet('GitHub Actions', "s['run'] for s in y if s.get('name') == 'latency'");
+	is ci($script, $before), 0, 'no baseline';
+	is Belfry::slurp("$dir/ci/baseline.json"), Belfry::slurp("$dir/ci/new.json"), 'that is the baseline now';
+	like Belfry::slurp("$dir/ci/summary.md"), qr/^### belfry bench/, 'a summary';
+	is ci($script, $before, 'baseline.json'), 0, 'the same';
+	is ci($script, result_file(1.1, 0.5), 'baseline.json'), 0, 'too noisy to tell';
+	isnt ci($script, result_file(1.3), 'baseline.json'), 0, 'worse';
+};
+
+subtest 'the snippet for GitLab CI' => sub {
+	my $script = snippet('GitLab CI', "y['latency']['script']");
+	is ci($script, $before, 'ci/baseline.json'), 0, 'the same';
+	my $files = snippet('GitLab CI', "y['latency']['artifacts']['paths'] + " .
+		"[y['latency']['artifacts']['reports']['junit']]");
+	ok -s "$dir/ci/$_", "it has written $_" for split ' ', $files;
+	is ci($script, result_file(1.1, 0.5), 'ci/baseline.json'), 11, 'too noisy to tell, which it allows';
+	is ci($script, result_file(1.3), 'ci/baseline.json'), 10, 'worse';
+};
+
 # --- what the harness costs --------------------------------------------------------------
 
 # In place of the program: the floor inside takes so much of what it takes alone, by turns.
