@@ -7,8 +7,12 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <linux/magic.h>
 
 #include "base/hugepages.h"
+#include "base/number.h"
 #include "base/own.h"
 #include "ivshmem/ivshmem.h"
 #include "ivshmem/memory.h"
@@ -125,6 +129,32 @@ int bf_memory_shm(const char *what, const struct bf_file *shm, uint64_t size, bo
 	return bf_take(&fd);
 }
 
+/* The pages of the files in the directory of @fd. */
+static enum bf_hugepages pages_of(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0 || fs.f_type != HUGETLBFS_MAGIC)
+		return BF_HUGEPAGES_NONE;
+	return (uint64_t)fs.f_bsize == bf_hugepages_bytes(BF_HUGEPAGES_1G)
+		       ? BF_HUGEPAGES_1G
+		       : BF_HUGEPAGES_2M;
+}
+
+/* Give a file in @dir its size. */
+static int set_size(const char *what, const char *dir, int fd, enum bf_hugepages kind,
+		    uint64_t size, struct belfry_error *err)
+{
+	if (size % bf_hugepages_bytes(kind) != 0)
+		return bf_err(err, EINVAL, "%s: size %s: less than a page of %s, %s",
+			      what, bf_size_text(size).text, dir,
+			      bf_size_text(bf_hugepages_bytes(kind)).text);
+	if (ftruncate(fd, size) < 0)
+		return bf_err_sys(err, errno, "%s: %" PRIu64 " bytes in %s", what, size,
+				  dir);
+	return try_map(what, fd, kind, size, err);
+}
+
 int bf_memory_in_dir(const char *what, const char *dir, uint64_t size,
 		     struct belfry_error *err)
 {
@@ -138,9 +168,6 @@ int bf_memory_in_dir(const char *what, const char *dir, uint64_t size,
 	if (fd < 0)
 		return bf_err_sys(err, errno, "%s: a file in %s", what, dir);
 	unlink(path);
-	if (ftruncate(fd, size) < 0)
-		return bf_err_sys(err, errno, "%s: %" PRIu64 " bytes in %s", what, size,
-				  dir);
-	r = try_map(what, fd, BF_HUGEPAGES_NONE, size, err);
+	r = set_size(what, dir, fd, pages_of(fd), size, err);
 	return r < 0 ? r : bf_take(&fd);
 }

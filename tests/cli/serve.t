@@ -63,6 +63,8 @@ subtest 'bad command lines and configurations' => sub {
 		[[qw(--owner nobody-at-all)], 3, 'owner nobody-at-all: no such user'],
 		[[qw(--allow-gids no-such-group)], 3, 'allow_gids no-such-group: no such group'],
 		[['--control', "$dir/none/control"], 3, "cannot make the socket $dir/none/control: No such"],
+		[['-m', "$dir/none"], 3, "ivshmem: a file in $dir/none: No such"],
+		[['-m', $two], 3, "ivshmem: a file in $two: Not a directory"],
 		[['-S', '/nonexistent/x'], 3, '/nonexistent/x.lock: No such file'],
 		[['-S', '/' . 'x' x 107], 3, 'servers.ivshmem.path /xxx'],
 	) {
@@ -183,6 +185,49 @@ subtest 'memory of any kind' => sub {
 	end($server);
 	is_deeply [glob("$dir/belfry-*")], [], '... that has no name';
 };
+
+# A server whose memory is a file on hugetlbfs, that only it can see.
+sub serve_huge {
+	return ('unshare', '-m', 'sh', '-c', "mount -t hugetlbfs none $dir/huge && exec \"\$@\"", 'sh',
+		$belfry, 'serve', '-S', $path, '-m', "$dir/huge", @_);
+}
+
+my $pool = '/proc/sys/vm/nr_hugepages';
+my $pages = slurp($pool) + 0;
+
+sub set_pool {
+	open my $file, '>', $pool or return 0;
+	print $file $_[0];
+	return close($file) && slurp($pool) == $_[0];
+}
+
+SKIP: {
+	mkdir "$dir/huge";
+	skip unable('no huge pages of 2 MiB can be set aside, or hugetlbfs mounted here'), 1
+		if !set_pool(4) || slurp('/proc/meminfo') !~ /^Hugepagesize: +2048 kB/m ||
+			(command('unshare', '-m', 'mount', '-t', 'hugetlbfs', 'none', "$dir/huge"))[0] != 0;
+	subtest 'a directory of hugetlbfs' => sub {
+		my $server = spawn(serve_huge(qw(-l 4M)));
+		wait_socket();
+		($status, $out, $err) = belfry('peer', '-S', $path, 'fill 0 4M 0x5a', 'read 0x3ffff0 16');
+		is $status, 0, 'a peer uses it' or diag $err;
+		like $out, qr/5a 5a 5a/, 'all of it';
+		like slurp('/proc/meminfo'), qr/^HugePages_Free: +2$/m, 'in two pages';
+		end($server);
+		like slurp('/proc/meminfo'), qr/^HugePages_Free: +4$/m, 'that are free again';
+		for (
+			['16M', 4, "needs 8 huge pages of 2M, and 4 are free; as root: echo 8 > "],
+			['1M', 3, "size 1M: less than a page of $dir/huge, 2M\n"],
+		) {
+			my ($size, $want, $message) = @$_;
+			($status, $out, $err) = command(serve_huge('-l', $size));
+			is $status, $want, "$size: status";
+			like $err, qr/^belfry: ivshmem: \Q$message\E/, 'message';
+		}
+		is_deeply [glob("$dir/ring*")], [], 'nothing is left behind';
+	};
+	set_pool($pages);
+}
 
 # --- who may join ---
 
