@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* bench/noise.c - who else had the CPUs while something was measured
  *
- * /proc/stat counts in ticks of 10 ms: fine for a run's length, and no finer. How long a
- * thread waited for a CPU is told in nanoseconds (schedstat), where the kernel has it.
+ * /proc/stat counts in ticks of 10 ms. A short run that is alone may seem to have used
+ * two ticks less than the CPUs were busy: so much is nobody's. How long a thread waited
+ * for a CPU is told in nanoseconds (schedstat), where the kernel has it.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -12,6 +13,8 @@
 
 #include "base/clock.h"
 #include "bench/noise.h"
+
+#define UNSURE_TICKS 2
 
 enum { USER, NICE, SYSTEM, IDLE, IOWAIT, IRQ, SOFTIRQ, STEAL, TIMES };
 
@@ -38,10 +41,13 @@ static void count_cpus(struct noise_count *c)
 			: -1;
 }
 
-/* User and system time are fields 14 and 15; the name before them may hold anything. */
+/*
+ * User and system time are fields 14 and 15, those of children that have ended 16 and 17;
+ * the name before them may hold anything.
+ */
 static int64_t cpu_time(pid_t pid)
 {
-	unsigned long long user, system;
+	unsigned long long t[4];
 	char path[64], text[1024];
 	const char *at;
 	FILE *file;
@@ -56,10 +62,11 @@ static int64_t cpu_time(pid_t pid)
 	text[n] = '\0';
 	at = strrchr(text, ')');
 	if (!at ||
-	    sscanf(at + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu",
-		   &user, &system) != 2)
+	    sscanf(at + 1,
+		   " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu %llu %llu",
+		   &t[0], &t[1], &t[2], &t[3]) != 4)
 		return -1;
-	return ticks_to_ns(user + system);
+	return ticks_to_ns(t[0] + t[1] + t[2] + t[3]);
 }
 
 static int64_t thread_waited(pid_t pid, const char *thread)
@@ -125,12 +132,13 @@ struct noise noise_between(const struct noise_count *from, const struct noise_co
 	const int64_t wall = to->clock - from->clock;
 	double busy = share(from->busy, to->busy, wall);
 	double ours = share(from->ours, to->ours, wall);
+	double nobodys = share(0, ticks_to_ns(UNSURE_TICKS), wall);
 	struct noise n = { .steal = share(from->stolen, to->stolen, wall),
 			   .waited = share(from->waited, to->waited, wall),
 			   .others = -1 };
 
 	if (busy >= 0 && ours >= 0)
-		n.others = busy > ours ? busy - ours : 0;
+		n.others = busy > ours + nobodys ? busy - ours - nobodys : 0;
 	return n;
 }
 

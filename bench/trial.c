@@ -282,13 +282,27 @@ static int measure_guests(const struct bench_trial *t, struct bench_report *repo
 
 /* --- the process --- */
 
+/* Without guests of ours: the timed part is all of it. */
+static int measure_alone(const struct bench_trial *t, struct bench_report *report,
+			 struct belfry_error *err)
+{
+	const bool starts = t->scenario->play == BENCH_START;
+	const pid_t self = getpid();
+	struct noise_count before = noise_count(&self, 1), after;
+	int r = starts ? bench_measure_starts(t, err) : bench_measure_host(t, err);
+
+	after = noise_count(&self, 1);
+	report->noise = noise_between(&before, &after);
+	if (starts)
+		report->noise.waited = -1; /* programs that have ended do not tell */
+	return r;
+}
+
 static int measure(const struct bench_trial *t, struct bench_report *report,
 		   struct belfry_error *err)
 {
-	if (t->contestant == BENCH_HOST)
-		return bench_measure_host(t, err);
-	if (t->scenario->play == BENCH_START)
-		return bench_measure_starts(t, err);
+	if (t->contestant == BENCH_HOST || t->scenario->play == BENCH_START)
+		return measure_alone(t, report, err);
 	return measure_guests(t, report, err);
 }
 

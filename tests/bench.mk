@@ -8,6 +8,9 @@ tests-y += bench_stats
 bench_stats-test-libs := $(bench-libs)
 bench_stats-test-y := tests/unit/bench_stats_test.o bench/stats.o
 
+tests-y += bench_noise
+bench_noise-test-y := tests/unit/bench_noise_test.o bench/noise.o
+
 tests-y += bench_compare
 bench_compare-test-libs := $(bench-libs)
 bench_compare-test-y := tests/unit/bench_compare_test.o $(bench-report-objs)
