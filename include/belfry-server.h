@@ -136,6 +136,8 @@ BELFRY_API int belfry_server_memory(const struct belfry_server *server);
 
 /* A client, as the server sees it. */
 struct belfry_server_peer {
+	size_t size; /* sizeof(struct belfry_server_peer); the first one's is the caller's
+		      */
 	uint32_t id;
 	uint32_t vectors;
 	int32_t pid; /* of who connected; 0 when it is in a namespace we cannot see into
@@ -149,9 +151,11 @@ struct belfry_server_peer {
 
 /**
  * belfry_server_peers - who is there, in the order they came
- * @peers: filled with at most @max entries; may be NULL when @max is 0
+ * @peers: an array of @max entries, filled as far as there are peers; the size of the
+ *         first says how far they are apart. May be NULL when @max is 0
  *
- * Return: how many there are, which may be more than @max; -EINVAL for a NULL @peers.
+ * Return: how many there are, which may be more than @max; -EINVAL for a NULL @peers, or
+ * one whose size is not set; -ENOMEM.
  */
 BELFRY_API int belfry_server_peers(struct belfry_server *server,
 				   struct belfry_server_peer *peers, unsigned int max);

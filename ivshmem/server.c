@@ -152,6 +152,7 @@ unsigned int bf_server_peers(struct bf_server *s, struct belfry_server_peer *out
 		if (n++ >= max)
 			continue;
 		*out++ = (struct belfry_server_peer){
+			.size = sizeof(*out),
 			.id = e->id,
 			.vectors = s->vectors,
 			.pid = creds.pid,

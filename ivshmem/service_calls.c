@@ -14,6 +14,7 @@
 #include "ivshmem/service.h"
 
 /* What callers have at least. */
+#define PEER_LEAST  BF_SIZED_LEAST(belfry_server_peer, joined_ns)
 #define STATS_LEAST BF_SIZED_LEAST(belfry_server_stats, stalls)
 
 /* --- the loop --- */
@@ -141,16 +142,40 @@ int belfry_server_memory(const struct belfry_server *s)
 	return s ? s->memory : -EINVAL;
 }
 
+/* Give the first @n of @known to the caller, whose structs may be others than ours. */
+static void give_peers(struct belfry_server_peer *peers,
+		       const struct belfry_server_peer *known, unsigned int n)
+{
+	const size_t size = peers->size;
+	char *at = (char *)peers;
+
+	for (unsigned int i = 0; i < n; i++, at += size) {
+		*(size_t *)at = size;
+		bf_sized_give(at, &known[i], PEER_LEAST, "peer", NULL);
+	}
+}
+
 int belfry_server_peers(struct belfry_server *s, struct belfry_server_peer *peers,
 			unsigned int max)
 {
-	int n;
+	BF_FREE struct belfry_server_peer *known = NULL;
+	unsigned int n;
 
 	if (!s || (!peers && max > 0))
 		return -EINVAL;
+	if (max > 0 && bf_sized_check(peers, PEER_LEAST, "peer", NULL) < 0)
+		return -EINVAL;
 	pthread_mutex_lock(&s->lock);
-	n = bf_server_peers(s->core, peers, max);
+	n = bf_server_peers(s->core, NULL, 0);
+	if (max > 0)
+		known = calloc(n + 1, sizeof(*known));
+	if (known)
+		bf_server_peers(s->core, known, n);
 	pthread_mutex_unlock(&s->lock);
+	if (max > 0 && !known)
+		return -ENOMEM;
+	if (known)
+		give_peers(peers, known, n < max ? n : max);
 	return n;
 }
 

@@ -269,7 +269,7 @@ static void peers_and_figures_are_told(void **state)
 {
 	struct fixture *f = *state;
 	struct belfry_server_stats stats = { .size = sizeof(stats) };
-	struct belfry_server_peer peers[2];
+	struct belfry_server_peer peers[2] = { { .size = sizeof(peers[0]) } };
 	struct stat st;
 	char *text;
 
@@ -283,6 +283,7 @@ static void peers_and_figures_are_told(void **state)
 	assert_int_equal(belfry_server_peers(f->server, NULL, 0), 2);
 	assert_int_equal(belfry_server_peers(f->server, NULL, 1), -EINVAL);
 	assert_int_equal(belfry_server_peers(f->server, peers, 2), 2);
+	assert_int_equal(peers[1].size, sizeof(peers[1]));
 	assert_int_equal(peers[1].id, 1);
 	assert_int_equal(peers[1].vectors, 3);
 	assert_int_equal(peers[1].pid, getpid());
@@ -300,6 +301,31 @@ static void peers_and_figures_are_told(void **state)
 	free(text);
 	assert_int_equal(belfry_server_status(f->server, 7, &text, &f->err), -EINVAL);
 	assert_string_equal(f->err.msg, "status format 7: expected 0 to 1");
+}
+
+/* Structs of a header where they have something more at the end. */
+static void peers_are_told_to_programs_of_a_later_header(void **state)
+{
+	struct fixture *f = *state;
+	struct {
+		struct belfry_server_peer peer;
+		uint64_t more;
+	} peers[3] = { { .peer.size = sizeof(peers[0]), .more = 5 } };
+
+	start(f);
+	BF_CLOSE int a = connect_client(f);
+	assert_true(a >= 0);
+	BF_CLOSE int b = connect_client(f);
+	assert_true(b >= 0);
+	run(f);
+	peers[2].more = 7;
+	assert_int_equal(belfry_server_peers(f->server, &peers[0].peer, 2), 2);
+	assert_int_equal(peers[0].more, 0);
+	assert_int_equal(peers[1].peer.id, 1);
+	assert_int_equal(peers[1].peer.size, sizeof(peers[1]));
+	assert_int_equal(peers[2].more, 7);
+	peers[0].peer.size = 8;
+	assert_int_equal(belfry_server_peers(f->server, &peers[0].peer, 1), -EINVAL);
 }
 
 static void capacity_follows_the_limit_of_descriptors(void **state)
@@ -846,6 +872,7 @@ int main(void)
 		TEST(what_is_no_stream_socket_is_not_let_in),
 		TEST(what_another_thread_has_added_is_attended_to),
 		TEST(peers_and_figures_are_told),
+		TEST(peers_are_told_to_programs_of_a_later_header),
 		TEST(capacity_follows_the_limit_of_descriptors),
 		TEST(a_client_can_be_dropped),
 		TEST(reloading_changes_who_may_join),
