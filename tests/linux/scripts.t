@@ -239,6 +239,32 @@ subtest 'machine: one that crashes, before its output has been seen' => sub {
 	like $err, qr/the machine crashed; once more$/, 'words';
 };
 
+# One in which the command fails at the first try.
+stub('fails', 'qemu-system-x86_64', <<'EOT');
+port() {
+	echo "$args" | tr ' ' '\n' | sed -n "s,^file\,id=port$1\,path=,,p"
+}
+args=$*
+status=4
+[ ! -e $TRIED ] || status=0
+touch $TRIED
+echo "out $status" >"$(port 0)"
+printf 'started\nended %d\n' $status >"$(port 2)"
+EOT
+
+subtest 'machine: a command that fails has a second try, if there may be one' => sub {
+	unlink "$dir/tried";
+	($status, $out, $err) = command(with('fails', 'tests/lab/machine', 'true'));
+	is "$status $out$err", "4 out 4\n", 'there may be none';
+	unlink "$dir/tried";
+	my $log = "$lab/first-tries.log";
+	my $before = length Belfry::slurp($log);
+	($status, $out, $err) = command(with('fails', 'tests/lab/machine', '--again', 'true'));
+	is "$status $out$err", "0 out 0\n", 'status and output, of the second';
+	is substr(Belfry::slurp($log), $before), "# status 4: true\nout 4\n", 'of the first, in the log';
+	truncate $log, $before;
+};
+
 subtest 'machine: SIGTERM ends it and its QEMU' => sub {
 	my $job = spawn('tests/lab/machine', 'sh', '-c', 'echo up; sleep 60');
 	ok wait_for($job, qr/^up$/m, 300), 'up';
