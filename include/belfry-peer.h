@@ -74,7 +74,7 @@ enum belfry_peer_state {
  * What happens on the link, for who wants to know: each may be NULL. They are called from
  * belfry_peer_process() and belfry_peer_wait(), never from within another call, so who is
  * there when belfry_peer_create() returns has to be asked: belfry_peer_next(). They may
- * call anything but those two and belfry_peer_destroy().
+ * call anything; but those two return EBUSY, and belfry_peer_destroy() destroys nothing.
  */
 struct belfry_peer_events {
 	size_t size; /* set by the caller to sizeof(struct belfry_peer_events) */
@@ -161,7 +161,8 @@ BELFRY_API int belfry_peer_create_fd(struct belfry_peer **out, int sock,
 /**
  * belfry_peer_destroy - leave the link and close its descriptors; NULL is fine
  *
- * The memory that belfry_peer_map() has mapped stays mapped. Not from a callback.
+ * The memory that belfry_peer_map() has mapped stays mapped. From within a callback it
+ * destroys nothing, and the log is told so.
  */
 BELFRY_API void belfry_peer_destroy(struct belfry_peer *peer);
 

@@ -21,7 +21,7 @@
  * server, except destroy, while others do: a lock is inside. There is no thread of the
  * library's unless belfry_server_start() asks for one. Callbacks (log, store, handover)
  * are called with that lock held, by the thread that makes the call, and must not call
- * back.
+ * back: what they call returns EDEADLK, and belfry_server_destroy() destroys nothing.
  *
  * Descriptors. A client takes one and one for each vector, and one more while it is
  * handed over. Their number is bounded by the process's RLIMIT_NOFILE, which the library

@@ -377,8 +377,9 @@ struct belfry_event {
 
 /*
  * Called for one event at a time, by the VM's event thread, or within
- * belfry_vm_process(), with no lock held. It may make any call but belfry_vm_process()
- * and belfry_vm_destroy(); while it runs, the VM's link waits.
+ * belfry_vm_process(), with no lock held. It may make any call, stop and wait as well;
+ * but belfry_vm_process() returns EBUSY, and belfry_vm_destroy() destroys nothing. While
+ * it runs, the VM's link waits.
  */
 typedef void belfry_event_fn(void *user, struct belfry_vm *vm,
 			     const struct belfry_event *event);
@@ -434,8 +435,9 @@ BELFRY_API int belfry_vm_process(struct belfry_vm *vm, struct belfry_error *err)
 
 /*
  * Called with what the guest has written, by one of the VM's vCPU threads, one call at a
- * time. It may make any call but belfry_vm_wait() and belfry_vm_destroy(); while it runs,
- * that vCPU waits. Its stack is small: 256 KiB.
+ * time. It may make any call; but belfry_vm_wait() returns EDEADLK, as this vCPU is what
+ * it would wait for, and belfry_vm_destroy() destroys nothing. While it runs, that vCPU
+ * waits. Its stack is small: 256 KiB.
  */
 typedef void belfry_console_fn(void *user, struct belfry_vm *vm, const void *data,
 			       size_t len);
@@ -484,8 +486,9 @@ BELFRY_API int belfry_vm_start(struct belfry_vm *vm, struct belfry_error *err);
  *
  * Any thread, several at a time.
  *
- * Return: 0; -ETIMEDOUT when the VM still runs; -EINVAL when it was never started or
- * @result->size is too small.
+ * Return: 0; -ETIMEDOUT when the VM still runs; -EDEADLK from a console callback while it
+ * does; -EINVAL for NULL, when it was never started, or when @result->size has not been
+ * set.
  */
 BELFRY_API int belfry_vm_wait(struct belfry_vm *vm, uint64_t timeout_ns,
 			      struct belfry_result *result);
@@ -691,8 +694,9 @@ BELFRY_API int belfry_vm_remove_peer(struct belfry_vm *vm, unsigned int index,
 /**
  * belfry_vm_destroy - stop the VM if it runs, and free everything; NULL is fine
  *
- * No other call on @vm may be under way, and none of its callbacks: not from within one.
- * Links, configuration and VMs may be destroyed in any order.
+ * No other call on @vm may be under way. From within one of its callbacks it destroys
+ * nothing, and the log is told so. Links, configuration and VMs may be destroyed in any
+ * order.
  *
  * The kernel takes its time to undo an interrupt controller: 9 ms, and 22 ms for a VM
  * that was made just before (Linux 6.18). It waits and does not work, so several threads

@@ -300,6 +300,11 @@ void belfry_peer_destroy(struct belfry_peer *p)
 {
 	if (!p)
 		return;
+	if (p->busy) {
+		bf_log(&p->log, BELFRY_LOG_ERROR,
+		       "belfry_peer_destroy() by a callback: not destroyed");
+		return;
+	}
 	p->events = (struct belfry_peer_events){ 0 };
 	bf_peer_destroy(p->member);
 	bf_loop_destroy(p->loop);

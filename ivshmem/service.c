@@ -430,13 +430,17 @@ int bf_service_create(const struct bf_service_conf *conf, const struct bf_log *l
 {
 	struct heirloom h = { fds, n, NULL };
 	struct belfry_server *s = calloc(1, sizeof(*s));
+	pthread_mutexattr_t checked;
 	int r;
 
 	if (!s)
 		return bf_err(err, ENOMEM, "no memory for a server");
 	s->lock_fd = s->memory = s->state = s->stop_fd = -1;
 	s->log = *log;
-	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutexattr_init(&checked);
+	pthread_mutexattr_settype(&checked, PTHREAD_MUTEX_ERRORCHECK);
+	pthread_mutex_init(&s->lock, &checked);
+	pthread_mutexattr_destroy(&checked);
 	r = build(s, conf, &h, err);
 	free(h.by_id);
 	if (r < 0) {
@@ -450,8 +454,9 @@ int bf_service_create(const struct bf_service_conf *conf, const struct bf_log *l
 
 void belfry_server_destroy(struct belfry_server *s)
 {
-	if (!s)
+	if (!s || bf_service_enter(s, NULL) < 0)
 		return;
+	pthread_mutex_unlock(&s->lock);
 	bf_service_end_thread(s);
 	if (s->core) {
 		bf_service_unstore(s);

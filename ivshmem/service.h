@@ -71,6 +71,9 @@ char *bf_service_text(struct belfry_server *s, enum belfry_status_format format)
 
 /* --- service_calls.c --- */
 
+/* Lock. Return: 0; -EDEADLK when it is a callback that calls: it has the lock. */
+int bf_service_enter(struct belfry_server *s, struct belfry_error *err);
+
 /* Unlock; whoever polls is to come and process what the call has started. */
 void bf_service_leave(struct belfry_server *s);
 

@@ -19,6 +19,13 @@
 
 /* --- the loop --- */
 
+int bf_service_enter(struct belfry_server *s, struct belfry_error *err)
+{
+	const int e = pthread_mutex_lock(&s->lock);
+
+	return e ? bf_err(err, e, "%s: called by a callback", s->conf.name) : 0;
+}
+
 /* Whoever polls is to come and process what another thread has started. */
 void bf_service_leave(struct belfry_server *s)
 {
@@ -31,26 +38,24 @@ int belfry_server_fd(const struct belfry_server *s)
 	return s ? bf_loop_fd(s->loop) : -EINVAL;
 }
 
-static int process(struct belfry_server *s)
+static int process(struct belfry_server *s, struct belfry_error *err)
 {
-	int r;
+	int r = bf_service_enter(s, err);
 
-	pthread_mutex_lock(&s->lock);
+	if (r < 0)
+		return r;
 	r = bf_loop_process(s->loop);
 	pthread_mutex_unlock(&s->lock);
-	return r;
+	return r < 0 ? bf_err_sys(err, -r, "%s: io_uring_enter", s->conf.name) : 0;
 }
 
 int belfry_server_process(struct belfry_server *s, struct belfry_error *err)
 {
-	int r;
-
 	if (!s)
 		return bf_err(err, EINVAL, "belfry_server_process: NULL argument");
 	if (s->has_thread)
 		return bf_err(err, EBUSY, "%s: a thread processes it", s->conf.name);
-	r = process(s);
-	return r < 0 ? bf_err_sys(err, -r, "%s: io_uring_enter", s->conf.name) : 0;
+	return process(s, err);
 }
 
 static void *thread_main(void *arg)
@@ -58,14 +63,14 @@ static void *thread_main(void *arg)
 	struct belfry_server *s = arg;
 	struct pollfd fds[] = { { .fd = bf_loop_fd(s->loop), .events = POLLIN },
 				{ .fd = s->stop_fd, .events = POLLIN } };
-	int r;
+	struct belfry_error why;
 
-	while ((r = process(s)) == 0) {
+	while (process(s, &why) == 0) {
 		poll(fds, 2, -1);
 		if (fds[1].revents)
 			return NULL;
 	}
-	bf_log(&s->log, BELFRY_LOG_ERROR, "%s: %s", s->conf.name, strerrordesc_np(-r));
+	bf_log(&s->log, BELFRY_LOG_ERROR, "%s", why.msg);
 	return NULL;
 }
 
@@ -101,7 +106,9 @@ int belfry_server_start(struct belfry_server *s, struct belfry_error *err)
 
 	if (!s)
 		return bf_err(err, EINVAL, "belfry_server_start: NULL argument");
-	pthread_mutex_lock(&s->lock);
+	r = bf_service_enter(s, err);
+	if (r < 0)
+		return r;
 	r = start(s, err);
 	bf_service_leave(s);
 	return r;
@@ -111,15 +118,16 @@ int belfry_server_start(struct belfry_server *s, struct belfry_error *err)
 
 int belfry_server_add(struct belfry_server *s, int sock, struct belfry_error *err)
 {
+	BF_CLOSE int client = sock;
 	int r;
 
-	if (!s || sock < 0) {
-		bf_close(&sock);
+	if (!s || sock < 0)
 		return bf_err(err, EINVAL, "belfry_server_add: %s",
 			      s ? "a negative descriptor" : "NULL argument");
-	}
-	pthread_mutex_lock(&s->lock);
-	r = bf_server_add(s->core, sock, err);
+	r = bf_service_enter(s, err);
+	if (r < 0)
+		return r;
+	r = bf_server_add(s->core, bf_take(&client), err);
 	bf_service_leave(s);
 	return r;
 }
@@ -131,7 +139,9 @@ int belfry_server_drop(struct belfry_server *s, uint32_t id, const char *why,
 
 	if (!s || !why)
 		return bf_err(err, EINVAL, "belfry_server_drop: NULL argument");
-	pthread_mutex_lock(&s->lock);
+	r = bf_service_enter(s, err);
+	if (r < 0)
+		return r;
 	r = bf_server_drop(s->core, id, why);
 	bf_service_leave(s);
 	return r < 0 ? bf_err(err, -r, "%s: there is no peer %u", s->conf.name, id) : 0;
@@ -160,12 +170,15 @@ int belfry_server_peers(struct belfry_server *s, struct belfry_server_peer *peer
 {
 	BF_FREE struct belfry_server_peer *known = NULL;
 	unsigned int n;
+	int r;
 
 	if (!s || (!peers && max > 0))
 		return -EINVAL;
 	if (max > 0 && bf_sized_check(peers, PEER_LEAST, "peer", NULL) < 0)
 		return -EINVAL;
-	pthread_mutex_lock(&s->lock);
+	r = bf_service_enter(s, NULL);
+	if (r < 0)
+		return r;
 	n = bf_server_peers(s->core, NULL, 0);
 	if (max > 0)
 		known = calloc(n + 1, sizeof(*known));
@@ -182,10 +195,13 @@ int belfry_server_peers(struct belfry_server *s, struct belfry_server_peer *peer
 int belfry_server_stats(struct belfry_server *s, struct belfry_server_stats *stats)
 {
 	struct belfry_server_stats known = { .size = sizeof(known) };
+	int r;
 
 	if (!s || !stats)
 		return -EINVAL;
-	pthread_mutex_lock(&s->lock);
+	r = bf_service_enter(s, NULL);
+	if (r < 0)
+		return r;
 	bf_server_stats(s->core, &known);
 	pthread_mutex_unlock(&s->lock);
 	return bf_sized_give(stats, &known, STATS_LEAST, "stats", NULL);
@@ -195,13 +211,16 @@ int belfry_server_status(struct belfry_server *s, enum belfry_status_format form
 			 char **out, struct belfry_error *err)
 {
 	char *text;
+	int r;
 
 	if (!s || !out)
 		return bf_err(err, EINVAL, "belfry_server_status: NULL argument");
 	if (format != BELFRY_STATUS_JSON && format != BELFRY_STATUS_PROMETHEUS)
 		return bf_err(err, EINVAL, "status format %d: expected 0 to %d",
 			      (int)format, BELFRY_STATUS_PROMETHEUS);
-	pthread_mutex_lock(&s->lock);
+	r = bf_service_enter(s, err);
+	if (r < 0)
+		return r;
 	text = bf_service_text(s, format);
 	pthread_mutex_unlock(&s->lock);
 	if (!text)
@@ -281,7 +300,11 @@ int bf_service_reload(struct belfry_server *s, const struct bf_service_conf *con
 
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&s->lock);
+	r = bf_service_enter(s, err);
+	if (r < 0) {
+		bf_limits_fini(&limits);
+		return r;
+	}
 	r = merge(s, &next, conf, err);
 	if (r == 0) {
 		take_conf(s, &next);

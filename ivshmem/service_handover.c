@@ -133,7 +133,9 @@ int belfry_server_set_store(struct belfry_server *s,
 		return r;
 	if (!known.keep || !known.drop)
 		return bf_err(err, EINVAL, "belfry_server_set_store: NULL argument");
-	pthread_mutex_lock(&s->lock);
+	r = bf_service_enter(s, err);
+	if (r < 0)
+		return r;
 	r = set_store(s, &known, holds, err);
 	pthread_mutex_unlock(&s->lock);
 	return r;
@@ -164,7 +166,9 @@ int belfry_server_handover(struct belfry_server *s,
 
 	if (!s || !fn)
 		return bf_err(err, EINVAL, "belfry_server_handover: NULL argument");
-	pthread_mutex_lock(&s->lock);
+	r = bf_service_enter(s, err);
+	if (r < 0)
+		return r;
 	bf_server_pause(s->core);
 	r = hand_all(s, &o, err);
 	bf_server_go_on(s->core);

@@ -3,6 +3,9 @@
 include tests/config.mk
 include $(wildcard tests/bench.mk tests/ivshmem.mk tests/devices.mk)
 
+tests-y += null
+null-test-y = tests/unit/null_test.o $(lib-y)
+
 ifdef IS_x86_64
 vm-tests-y += vm trouble life by_hand misuse process seccomp shortage
 endif

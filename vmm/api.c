@@ -152,6 +152,8 @@ int belfry_vm_wait(struct belfry_vm *vm, uint64_t timeout_ns,
 	if (!vm || (result && bf_sized_check(result, RESULT_LEAST, "result", NULL) < 0))
 		return -EINVAL;
 	pthread_mutex_lock(&vm->state_lock);
+	if (vm->state == BF_RUNNING && bf_vcpus_call(vm))
+		e = EDEADLK;
 	while (vm->state == BF_RUNNING && e == 0)
 		e = forever ? pthread_cond_wait(&vm->state_changed, &vm->state_lock)
 			    : pthread_cond_timedwait(&vm->state_changed, &vm->state_lock,
@@ -360,5 +362,9 @@ int belfry_vm_remove_peer(struct belfry_vm *vm, unsigned int index, uint32_t pee
 
 void belfry_vm_destroy(struct belfry_vm *vm)
 {
-	bf_machine_destroy(vm);
+	if (vm && bf_machine_calls(vm))
+		bf_log(&vm->log, BELFRY_LOG_ERROR,
+		       "belfry_vm_destroy() by a callback: not destroyed");
+	else
+		bf_machine_destroy(vm);
 }

@@ -154,6 +154,14 @@ int bf_events_own_loop(struct belfry_vm *vm, struct belfry_error *err)
 	return 0;
 }
 
+static void events_processed_by(struct belfry_vm *vm, bool processed)
+{
+	pthread_mutex_lock(&vm->state_lock);
+	vm->events.processed = processed;
+	vm->events.processor = pthread_self();
+	pthread_mutex_unlock(&vm->state_lock);
+}
+
 int bf_events_process(struct belfry_vm *vm, struct belfry_error *err)
 {
 	int e;
@@ -161,7 +169,9 @@ int bf_events_process(struct belfry_vm *vm, struct belfry_error *err)
 	if (atomic_flag_test_and_set(&vm->events.busy))
 		return bf_err(err, EBUSY, "VM %s: belfry_vm_process() is under way",
 			      vm->log.who);
+	events_processed_by(vm, true);
 	e = bf_loop_process(vm->loop);
+	events_processed_by(vm, false);
 	atomic_flag_clear(&vm->events.busy);
 	return e < 0 ? bf_err_sys(err, -e, "VM %s: io_uring", vm->log.who) : 0;
 }

@@ -343,6 +343,20 @@ int bf_machine_start(struct belfry_vm *vm, struct belfry_error *err)
 	return e;
 }
 
+bool bf_machine_calls(struct belfry_vm *vm)
+{
+	const pthread_t self = pthread_self();
+	const struct bf_events *events = &vm->events;
+	bool own;
+
+	pthread_mutex_lock(&vm->state_lock);
+	own = bf_vcpus_call(vm) ||
+	      (vm->has_loop_thread && pthread_equal(vm->loop_thread, self)) ||
+	      (events->processed && pthread_equal(events->processor, self));
+	pthread_mutex_unlock(&vm->state_lock);
+	return own;
+}
+
 void bf_machine_destroy(struct belfry_vm *vm)
 {
 	if (!vm)

@@ -75,6 +75,8 @@ struct bf_events {
 	struct bf_op op;
 	int loop_fd;      /* epoll: the embedder runs the loop; -1: a thread of ours */
 	atomic_flag busy; /* somebody is in belfry_vm_process() */
+	bool processed;   /* ... and it is this one; the state lock's, both */
+	pthread_t processor;
 };
 
 struct bf_vcpu {
@@ -163,6 +165,7 @@ int bf_machine_create(struct belfry_vm **out, const struct belfry_config *cfg,
 		      const struct bf_vm_conf *conf, struct belfry_error *err);
 int bf_machine_start(struct belfry_vm *vm, struct belfry_error *err);
 void bf_machine_destroy(struct belfry_vm *vm);
+bool bf_machine_calls(struct belfry_vm *vm); /* it is a callback that asks */
 
 /* Power off and on. All vCPU threads are out of the guest. Takes the VM's lock. */
 int bf_machine_reset(struct belfry_vm *vm, struct belfry_error *err);
@@ -231,6 +234,7 @@ void bf_vm_stopped(struct belfry_vm *vm); /* state_lock is held */
 int bf_vcpus_pause(struct belfry_vm *vm);
 int bf_vcpus_resume(struct belfry_vm *vm);
 int bf_vcpus_reset(struct belfry_vm *vm);
+bool bf_vcpus_call(struct belfry_vm *vm); /* one of them does; state_lock is held */
 void bf_vcpus_join(struct belfry_vm *vm);
 void bf_vcpus_close(struct belfry_vm *vm);
 

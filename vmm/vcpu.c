@@ -75,6 +75,15 @@ void bf_vm_end(struct belfry_vm *vm, enum belfry_stop reason, unsigned int statu
 	pthread_mutex_unlock(&vm->state_lock);
 }
 
+bool bf_vcpus_call(struct belfry_vm *vm)
+{
+	for (unsigned int i = 0; i < vm->n_vcpus; i++)
+		if (vm->vcpus[i].has_thread &&
+		    pthread_equal(vm->vcpus[i].thread, pthread_self()))
+			return true;
+	return false;
+}
+
 /* Return: 0; -EINVAL when the VM does not run, or is about to stop. */
 int bf_vcpus_reset(struct belfry_vm *vm)
 {

@@ -684,6 +684,42 @@ static void the_most_vectors_are_handed_over(void **state)
 
 /* --- errors --- */
 
+static int call_back(void *user, const char *name, int fd)
+{
+	struct fixture *f = user;
+	struct belfry_server_stats stats = { .size = sizeof(stats) };
+	struct belfry_server_store store = { sizeof(store), keep, drop, f };
+	char *text;
+
+	assert_int_equal(belfry_server_process(f->server, &f->err), -EDEADLK);
+	assert_string_equal(f->err.msg, "ring: called by a callback");
+	assert_int_equal(belfry_server_start(f->server, NULL), -EDEADLK);
+	assert_int_equal(belfry_server_add(f->server, dup(0), NULL), -EDEADLK);
+	assert_int_equal(belfry_server_drop(f->server, 0, "why", NULL), -EDEADLK);
+	assert_int_equal(belfry_server_peers(f->server, NULL, 0), -EDEADLK);
+	assert_int_equal(belfry_server_stats(f->server, &stats), -EDEADLK);
+	assert_int_equal(belfry_server_status(f->server, 0, &text, NULL), -EDEADLK);
+	assert_int_equal(belfry_server_reload(f->server, f->cfg, "ring", NULL), -EDEADLK);
+	assert_int_equal(belfry_server_set_store(f->server, &store, 0, NULL), -EDEADLK);
+	assert_int_equal(belfry_server_handover(f->server, hand, f, NULL), -EDEADLK);
+	assert_true(belfry_server_capacity(f->server) > 0);
+	assert_true(belfry_server_fd(f->server) >= 0);
+	assert_true(belfry_server_memory(f->server) >= 0);
+	belfry_server_destroy(f->server); /* not now */
+	return 0;
+}
+
+static void what_a_callback_calls_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	assert_int_equal(belfry_server_handover(f->server, call_back, f, &f->err), 0);
+	BF_CLOSE int client = connect_client(f);
+	run(f);
+	assert_int_equal(belfry_server_peers(f->server, NULL, 0), 1);
+}
+
 static void mistakes_of_the_caller_are_errors(void **state)
 {
 	struct fixture *f = *state;
@@ -693,7 +729,7 @@ static void mistakes_of_the_caller_are_errors(void **state)
 	char *text;
 
 	assert_int_equal(belfry_server_create(NULL, "ring", &s, &f->err), -EINVAL);
-	assert_string_equal(f->err.msg, "NULL argument");
+	assert_string_equal(f->err.msg, "belfry_server_create: NULL argument");
 	assert_int_equal(belfry_server_create(f->cfg, "bell", &s, &f->err), -ENOENT);
 	assert_string_equal(f->err.msg, "servers.bell: there is no such server");
 	assert_int_equal(belfry_server_process(NULL, &f->err), -EINVAL);
@@ -892,6 +928,7 @@ int main(void)
 		TEST(a_client_that_was_handed_over_twice_has_left),
 		TEST(anything_else_in_the_place_of_a_part_is_noticed),
 		TEST(size_and_path_stay_what_they_were),
+		TEST(what_a_callback_calls_is_refused),
 		TEST(mistakes_of_the_caller_are_errors),
 		TEST(a_second_server_at_the_path_is_an_error),
 		TEST(a_socket_that_listens_can_be_given),
