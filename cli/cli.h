@@ -40,6 +40,9 @@ int cli_bench(int argc, char **argv);
 /* One line on standard error, "belfry: ...". */
 __attribute__((format(printf, 1, 2))) void cli_say(const char *fmt, ...);
 
+/* Have all lines, without "belfry: ", in place of standard error: it goes elsewhere. */
+void cli_say_by(void (*fn)(const char *line));
+
 /* Say what went wrong in the library. Return: the exit status for it. */
 int cli_fail(const struct belfry_error *err);
 

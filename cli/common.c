@@ -11,14 +11,24 @@
 
 /* --- saying things --- */
 
+/* The process's, as standard error is. */
+static void (*sayer)(const char *line);
+
+void cli_say_by(void (*fn)(const char *line))
+{
+	sayer = fn;
+}
+
 __attribute__((format(printf, 1, 0))) static void say(const char *fmt, va_list ap,
 						      const char *end)
 {
 	char line[512];
 
-	/* One write, so that lines of several processes do not mix. */
 	vsnprintf(line, sizeof(line), fmt, ap);
-	fprintf(stderr, "belfry: %s%s\n", line, end);
+	if (sayer)
+		sayer(line);
+	else /* one write, so that lines of several processes do not mix */
+		fprintf(stderr, "belfry: %s%s\n", line, end);
 }
 
 void cli_say(const char *fmt, ...)

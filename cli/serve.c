@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -287,8 +288,12 @@ static int run(struct serve *sv)
 	struct belfry_error err;
 	int status = CLI_OK;
 
+	if (sv->daemonize)
+		openlog("belfry", LOG_PID, LOG_DAEMON);
 	if (sv->daemonize && !sv->inherited.by_exec)
 		status = go_to_background(sv);
+	else
+		serve_say_to_log(sv);
 	if (status == CLI_OK)
 		status = load(sv, &sv->cfg, &sv->name);
 	if (status == CLI_OK)
@@ -304,6 +309,7 @@ static int run(struct serve *sv)
 		cli_say("no descriptors are stored: %s", err.msg);
 	say_capacity(sv);
 	leave_parent(sv, CLI_OK);
+	serve_say_to_log(sv);
 	return serve(sv);
 }
 

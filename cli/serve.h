@@ -43,6 +43,9 @@ int serve_parse(struct serve *sv, int argc, char **argv, bool *done);
 /* Where lines of the log go. */
 belfry_log_fn *serve_log_of(const struct serve *sv);
 
+/* What cli_say() says goes there, too, from now on. */
+void serve_say_to_log(const struct serve *sv);
+
 /*
  * Serve at the socket that was handed over, if there is one.
  * Return: 0; -EINVAL when there are several, or the configuration names another path.

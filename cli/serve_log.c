@@ -49,3 +49,21 @@ belfry_log_fn *serve_log_of(const struct serve *sv)
 		return log_to_syslog;
 	return stderr_is_journal() ? log_to_journal : log_line;
 }
+
+static void say_to_journal(const char *line)
+{
+	log_to_journal(NULL, BELFRY_LOG_ERROR, line);
+}
+
+static void say_to_syslog(const char *line)
+{
+	log_to_syslog(NULL, BELFRY_LOG_ERROR, line);
+}
+
+void serve_say_to_log(const struct serve *sv)
+{
+	if (sv->daemonize)
+		cli_say_by(say_to_syslog);
+	else if (stderr_is_journal())
+		cli_say_by(say_to_journal);
+}

@@ -429,4 +429,62 @@ subtest 'the background' => sub {
 	like $err, qr/No such file/, 'to whoever started it';
 };
 
+# --- where the log goes ---
+
+sub mistake_is_read {
+	my ($pid, $file) = @_;
+	my $sock = connect_raw();
+	ok joins(), 'a client joins';
+	syswrite $sock, 'garbage';
+	wait_peers(0);
+	config($file, "servers:\n  a: { path: $path, allow_uids: nobody-at-all }\n");
+	kill 'HUP', $pid;
+}
+
+subtest 'the journal is told levels' => sub {
+	my $file = config('log.yaml', "servers:\n  a: { path: $path }\n");
+	my $server = spawn('sh', '-c',
+		"JOURNAL_STREAM=\$(stat -L -c %d:%i /dev/fd/2) exec $belfry serve $file");
+	wait_socket();
+	mistake_is_read($server->{pid}, 'log.yaml');
+	ok wait_for_error($server, qr/stays as it is/), 'a mistake';
+	(undef, undef, $err) = end($server);
+	like $err, qr/^<6>a: peer 0 has joined: pid /m, 'info';
+	like $err, qr/^<4>a: peer \d dropped: it sent something$/m, 'warning';
+	like $err, qr/^<3>the configuration stays as it is: allow_uids nobody-at-all: no such user$/m,
+		'error';
+	is_deeply [grep { !/^<\d>\S/ } split /\n/, $err], [], 'every line has one';
+};
+
+SKIP: {
+	mkdir "$dir/dev";
+	config('dev/null', '');
+	my $log = IO::Socket::UNIX->new(Local => "$dir/dev/log", Type => SOCK_DGRAM);
+	my @private = ('unshare', '-m', 'sh', '-c',
+		"mount --bind /dev/null $dir/dev/null && mount --rbind $dir/dev /dev && exec \"\$@\"", 'sh');
+	skip unable('mounts are not permitted'), 1 if (command(@private, 'true'))[0] != 0;
+	subtest 'in the background, syslog is told everything' => sub {
+		my $file = config('log.yaml', "servers:\n  a: { path: $path, pid_file: $dir/pid }\n");
+		($status, $out, $err) = command(@private, $belfry, 'serve', '--daemonize', $file);
+		is $status, 0, 'it starts' or diag $err;
+		my $pid = slurp("$dir/pid") + 0;
+		mistake_is_read($pid, 'log.yaml');
+		my $said = '';
+		for (1 .. 500) {
+			$said .= "$_\n" while defined $log->recv($_, 2048, Socket::MSG_DONTWAIT());
+			last if $said =~ /stays as it is/;
+			select undef, undef, undef, 0.01;
+		}
+		like $said, qr/^<30>.*belfry\[$pid\]: a: peer 0 has joined: pid /m, 'info, of a daemon';
+		like $said, qr/^<28>.*: a: peer \d dropped: it sent something$/m, 'warning';
+		like $said, qr/^<27>.*: the configuration stays as it is: allow_uids nobody-at-all/m, 'error';
+		kill 'TERM', $pid;
+		for (1 .. 500) {
+			last if !-e $path;
+			select undef, undef, undef, 0.01;
+		}
+		ok !-e $path, 'SIGTERM ends it';
+	};
+}
+
 done_testing;
