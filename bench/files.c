@@ -17,6 +17,7 @@
 #include "bench/bench.h"
 #include "bench/format.h"
 #include "bench/result.h"
+#include "bench/scenario.h"
 
 #define TICKS_PER_HALF                                                  \
 	5 /* lines on the way to half of what is left, and half of that \
@@ -222,6 +223,35 @@ static bool has_histogram(const struct bench_series *s)
 	return s->status == BENCH_MEASURED && s->n_buckets > 0;
 }
 
+/* The clock is measured beside all others, and is none of the several. */
+static bool is_beside(const struct bench_series *s)
+{
+	return strcmp(s->scenario, BENCH_CLOCK) == 0;
+}
+
+/* To one output that all share, below a comment that says what it is. */
+static char *format_titled_hgrm(const struct bench_series *s)
+{
+	BF_FREE char *percentiles = format_hgrm(s);
+	struct bench_text t;
+
+	bench_text_open(&t);
+	bench_put(&t, "#[%s, %s]\n%s\n", bench_series_label(s).text, s->contestant,
+		  percentiles ? percentiles : "");
+	return bench_text_close(&t);
+}
+
+static int write_hgrm(const struct bench_series *s, const char *path, bool shared,
+		      struct belfry_error *err)
+{
+	const bool to_stdout = strcmp(path, "-") == 0;
+	BF_FREE char *own = shared && !to_stdout ? path_of(path, s) : strdup(path);
+	BF_FREE char *text = shared && to_stdout ? format_titled_hgrm(s) : format_hgrm(s);
+
+	return own ? bench_write(own, text, false, err)
+		   : bf_err(err, ENOMEM, "%s: out of memory", path);
+}
+
 int bench_write_hgrm(const struct bench_result *r, const char *path,
 		     struct belfry_error *err)
 {
@@ -229,17 +259,10 @@ int bench_write_hgrm(const struct bench_result *r, const char *path,
 	int e = 0;
 
 	for (unsigned int i = 0; i < r->n_series; i++)
-		count += has_histogram(&r->series[i]);
-	for (unsigned int i = 0; i < r->n_series && e == 0; i++) {
-		BF_FREE char *own = NULL;
-		BF_FREE char *text = NULL;
-
-		if (!has_histogram(&r->series[i]))
-			continue;
-		own = count > 1 ? path_of(path, &r->series[i]) : strdup(path);
-		text = format_hgrm(&r->series[i]);
-		e = own ? bench_write(own, text, false, err)
-			: bf_err(err, ENOMEM, "%s: out of memory", path);
-	}
+		count += has_histogram(&r->series[i]) && !is_beside(&r->series[i]);
+	for (unsigned int i = 0; i < r->n_series && e == 0; i++)
+		if (has_histogram(&r->series[i]))
+			e = write_hgrm(&r->series[i], path,
+				       count > !is_beside(&r->series[i]), err);
 	return e;
 }

@@ -122,6 +122,11 @@ subtest 'percentiles go to a file for each series' => sub {
 	}
 };
 
+subtest 'percentiles on standard output have titles' => sub {
+	($status, $out) = belfry('bench', '--from', $before, '--hgrm', '-');
+	like $out, qr/^#\[poll, floor\]\n +Value .*\n\n#\[poll, belfry\]\n +Value .*#\[Buckets .*\]\n\n$/s, 'of both';
+};
+
 subtest 'the page, in a browser without a network' => sub {
 	my ($chromium) = grep { -x } map { "$_/chromium" } split /:/, $ENV{PATH};
 	plan skip_all => unable('no chromium') unless $chromium;

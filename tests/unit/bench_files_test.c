@@ -136,6 +136,20 @@ static void several_series_get_a_file_each(void **state)
 	bench_result_destroy(r);
 }
 
+static void the_clock_is_none_of_several(void **state)
+{
+	static const double ns[] = { 1000 };
+	struct bench_result *r = new_result();
+
+	add_series(r, "poll", "belfry", BENCH_NS, ns, 1);
+	add_series(r, "clock", "floor", BENCH_NS, ns, 1);
+	assert_works(bench_write_hgrm(r, in_folder("c.hgrm"), &err));
+	assert_int_equal(access(in_folder("c.hgrm"), F_OK), 0);
+	assert_int_equal(access(in_folder("c-clock-floor.hgrm"), F_OK), 0);
+	assert_int_not_equal(access(in_folder("c-poll-belfry.hgrm"), F_OK), 0);
+	bench_result_destroy(r);
+}
+
 static void columns_of_the_table_stay_apart(void **state)
 {
 	static const double runs[] = { 130, 130, 152412944 };
@@ -230,6 +244,7 @@ int main(void)
 		cmocka_unit_test(percentiles_are_written_as_hdrhistogram_does),
 		cmocka_unit_test(one_in_a_trillion_does_not_take_for_ever),
 		cmocka_unit_test(several_series_get_a_file_each),
+		cmocka_unit_test(the_clock_is_none_of_several),
 		cmocka_unit_test(columns_of_the_table_stay_apart),
 		cmocka_unit_test(there_is_one_p50_in_all_reports),
 		cmocka_unit_test(reports_are_escaped),
