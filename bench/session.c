@@ -95,7 +95,10 @@ static unsigned int case_length(const struct job *jobs, unsigned int n)
 	return i;
 }
 
-/* The nth job of this turn: cases forth and back, contestants each first in turn. */
+/*
+ * The nth job of this turn: cases forth and back, and with them their contestants, who
+ * begin with another one every second turn: so two come as AB, BA, BA, AB.
+ */
 static struct job *job_of_turn(struct session *s, unsigned int n)
 {
 	unsigned int at = s->turn % 2 ? n : s->n - 1 - n, first = at, length;
@@ -104,7 +107,7 @@ static struct job *job_of_turn(struct session *s, unsigned int n)
 	       s->jobs[first - 1].value == s->jobs[at].value)
 		first--;
 	length = case_length(&s->jobs[first], s->n - first);
-	return &s->jobs[first + (at - first + s->turn) % length];
+	return &s->jobs[first + (at - first + (s->turn - 1) / 2) % length];
 }
 
 static bool time_is_up(const struct session *s)

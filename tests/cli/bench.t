@@ -174,6 +174,21 @@ subtest 'on a terminal: progress with the time that is left, and Ctrl-C' => sub 
 	is $t->mode, $t->{before}, 'the terminal is as it was';
 };
 
+subtest 'contestants and cases take turns, in changing order' => sub {
+	my $t = Terminal->new([ $belfry, 'bench', 'poll', 'own-doorbell', '--runs', 3, '--ms', 1, '--contestants',
+		'floor,belfry' ]);
+	is $t->event, 'exit 0', 'status';
+	$t->look;
+	my @turns;
+	push @{ $turns[$1 - 1] }, "$2 $3"
+		while $t->{seen} =~ /turn (\d) of 3, \d+:\d\d left: ([\w-]+), (\w+)/g;
+	is_deeply \@turns, [
+		[ 'own-doorbell floor', 'own-doorbell belfry', 'poll floor', 'poll belfry', 'clock floor' ],
+		[ 'clock floor', 'poll belfry', 'poll floor', 'own-doorbell belfry', 'own-doorbell floor' ],
+		[ 'own-doorbell belfry', 'own-doorbell floor', 'poll belfry', 'poll floor', 'clock floor' ] ],
+		'each once a turn';
+};
+
 # Until something is so, 30 seconds at most.
 sub becomes {
 	my ($what) = @_;
