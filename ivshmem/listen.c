@@ -271,7 +271,7 @@ int bf_listener_start(struct bf_listener *l, struct bf_loop *loop,
 		sock = make_socket(conf, err);
 	if (sock < 0)
 		return sock;
-	stat(conf->path, &st);
+	lstat(conf->path, &st);
 	*l = (struct bf_listener){
 		.loop = loop,
 		.log = log,
@@ -315,7 +315,7 @@ void bf_listener_stop(struct bf_listener *l)
 		return;
 	l->accepted = turn_away;
 	bf_loop_cancel(l->loop, &l->op);
-	if (!l->foreign && stat(l->path, &st) == 0 && st.st_dev == l->dev &&
+	if (!l->foreign && lstat(l->path, &st) == 0 && st.st_dev == l->dev &&
 	    st.st_ino == l->ino)
 		unlink(l->path);
 	bf_close(&l->sock);

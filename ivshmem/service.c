@@ -435,7 +435,7 @@ int bf_service_create(const struct bf_service_conf *conf, const struct bf_log *l
 
 	if (!s)
 		return bf_err(err, ENOMEM, "no memory for a server");
-	s->lock_fd = s->memory = s->state = s->stop_fd = -1;
+	s->lock_fd = s->memory = s->state = s->stop_fd = s->pid_fd = s->metrics_fd = -1;
 	s->log = *log;
 	pthread_mutexattr_init(&checked);
 	pthread_mutexattr_settype(&checked, PTHREAD_MUTEX_ERRORCHECK);

@@ -30,8 +30,8 @@ struct belfry_server {
 	int memory;
 	int state;
 	bool made_shm;
-	bool wrote_pid; /* so it is ours to remove */
-	bool wrote_metrics;
+	int pid_fd; /* of files that we have written, and are ours to remove; -1: none */
+	int metrics_fd;
 	bool inherited_memory;
 	bool anew;      /* nothing is known of clients of a server before */
 	bool activated; /* the socket was not made by us, nor by who was before us */

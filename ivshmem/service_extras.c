@@ -65,48 +65,64 @@ static int make_control(struct belfry_server *s, struct belfry_error *err)
 	return bf_control_start(&s->control, s->loop, path, tell_status, s, &s->log, err);
 }
 
-/* A file that was not there: what others may have put in its place is not followed. */
+/*
+ * A file that was not there: what others may have put in its place is not followed.
+ * Return: a descriptor (returns) that it can be told by; a negative errno.
+ */
 static int make_file(const char *path, const char *text, struct belfry_error *err)
 {
 	BF_CLOSE int fd = -1;
-	FILE *out;
-	int e = 0;
+	const size_t len = strlen(text);
+	ssize_t n;
 
 	unlink(path);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	out = fd >= 0 ? fdopen(fd, "w") : NULL;
-	if (!out)
-		return bf_err_sys(err, errno, "%s", path);
-	fd = -1; /* out's */
-	if (fputs(text, out) < 0)
-		e = errno;
-	if (fclose(out) != 0 && e == 0)
-		e = errno;
-	return e == 0 ? 0 : bf_err_sys(err, e, "%s", path);
+	n = fd >= 0 ? write(fd, text, len) : -1;
+	if (n < 0 || (size_t)n < len)
+		return bf_err_sys(err, n < 0 ? errno : ENOSPC, "%s", path);
+	return bf_take(&fd);
 }
 
-/* Write a file so that readers see the old one or the new one. */
-static int write_file(const char *path, const char *text, struct belfry_error *err)
+/*
+ * Write a file so that readers see the old one or the new one. *@fd tells which is ours:
+ * as long as it is open no other file has the number of its inode.
+ */
+static int write_file(const char *path, const char *text, int *fd,
+		      struct belfry_error *err)
 {
 	BF_FREE char *new = bf_service_beside(path, ".new");
-	int r = new ? make_file(new, text, err)
-		    : bf_err(err, ENOMEM, "%s: out of memory", path);
+	BF_CLOSE int made = new ? make_file(new, text, err)
+				: bf_err(err, ENOMEM, "%s: out of memory", path);
 
-	if (r == 0 && rename(new, path) < 0)
-		r = bf_err_sys(err, errno, "%s", path);
-	if (r < 0 && new)
+	if (made >= 0 && rename(new, path) == 0) {
+		bf_close(fd);
+		*fd = bf_take(&made);
+		return 0;
+	}
+	if (made >= 0)
+		bf_err_sys(err, errno, "%s", path);
+	if (new)
 		unlink(new);
-	return r;
+	return err->code;
+}
+
+static void remove_file(const char *path, int *fd)
+{
+	struct stat there, ours;
+
+	if (*fd >= 0 && lstat(path, &there) == 0 && fstat(*fd, &ours) == 0 &&
+	    there.st_dev == ours.st_dev && there.st_ino == ours.st_ino)
+		unlink(path);
+	bf_close(fd);
 }
 
 static int write_metrics(struct belfry_server *s, struct belfry_error *err)
 {
 	BF_FREE char *text = bf_service_text(s, BELFRY_STATUS_PROMETHEUS);
-	int r = text ? write_file(s->conf.metrics.path, text, err)
-		     : bf_err(err, ENOMEM, "no memory for the metrics");
 
-	s->wrote_metrics |= r == 0;
-	return r;
+	if (!text)
+		return bf_err(err, ENOMEM, "no memory for the metrics");
+	return write_file(s->conf.metrics.path, text, &s->metrics_fd, err);
 }
 
 static void metrics_due(struct bf_op *op, int res)
@@ -128,10 +144,8 @@ static int make_files(struct belfry_server *s, struct belfry_error *err)
 	int r = 0;
 
 	snprintf(pid, sizeof(pid), "%d\n", getpid());
-	if (s->conf.pid_file.path) {
-		r = write_file(s->conf.pid_file.path, pid, err);
-		s->wrote_pid = r == 0;
-	}
+	if (s->conf.pid_file.path)
+		r = write_file(s->conf.pid_file.path, pid, &s->pid_fd, err);
 	if (r < 0 || !s->conf.metrics.path)
 		return r;
 	r = write_metrics(s, err);
@@ -151,10 +165,8 @@ int bf_service_make_extras(struct belfry_server *s, struct belfry_error *err)
 
 void bf_service_remove_extras(struct belfry_server *s)
 {
-	if (s->wrote_metrics)
-		unlink(s->conf.metrics.path);
-	if (s->wrote_pid)
-		unlink(s->conf.pid_file.path);
+	remove_file(s->conf.metrics.path, &s->metrics_fd);
+	remove_file(s->conf.pid_file.path, &s->pid_fd);
 	if (s->made_shm)
 		bf_memory_unlink_shm(&s->conf.shm, s->memory);
 }

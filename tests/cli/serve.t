@@ -147,6 +147,46 @@ subtest 'a link in the place of a file to write is not followed' => sub {
 	ok !-e "$dir/pid", 'and it is removed';
 };
 
+subtest 'a link in the place of the socket or the lock is left alone' => sub {
+	my $precious = config('precious', "precious\n");
+	symlink $precious, "$path.lock";
+	($status, $out, $err) = belfry('serve', '-S', $path);
+	is $status, 3, 'the lock: status';
+	like $err, qr/^belfry: \Q$path\E\.lock: Too many levels of symbolic links$/, 'message';
+	ok -l "$path.lock" && slurp($precious) eq "precious\n", 'link and file are as they were';
+	unlink "$path.lock";
+
+	my $other = serve('-S', "$dir/other");
+	for my $to ("$dir/other", "$dir/nowhere") {
+		symlink $to, $path;
+		($status, $out, $err) = belfry('serve', '-S', $path);
+		is $status, 7, 'the socket: status';
+		is $err, "belfry: $path exists: stop its server or remove it\n", 'message';
+		ok -l $path, 'the link is there';
+		unlink $path;
+	}
+	symlink "$dir/other", $path;
+	ok joins(), 'clients may come by a link';
+	unlink $path;
+	end($other);
+};
+
+subtest 'at the end, only what is its own is removed' => sub {
+	my $server = serve('-S', $path, '-p', "$dir/pid", '--metrics', "$dir/prom");
+	for ('pid', 'prom') {
+		unlink "$dir/$_";
+		config($_, "another's\n");
+	}
+	rename $path, "$dir/moved";
+	symlink "$dir/moved", $path;
+	($status) = end($server);
+	is $status, 0, 'status';
+	is slurp("$dir/pid") . slurp("$dir/prom"), "another's\nanother's\n", 'files of others stay';
+	ok -l $path, 'a link in the place of the socket stays';
+	ok !-e "$path.lock" && !-e "$path.control", 'the rest is gone';
+	unlink $path, "$dir/moved", "$dir/pid", "$dir/prom";
+};
+
 subtest 'owner, group and mode' => sub {
 	my $server = serve('-S', $path, qw(--mode 0620 --owner 0 --group 65534));
 	my @stat = stat $path;
