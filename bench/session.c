@@ -228,6 +228,8 @@ static int run_session(struct session *s, struct belfry_error *err)
 	settle(s);
 	r = bench_plan(s, err);
 	if (r == 0)
+		r = check_kvm(err);
+	if (r == 0)
 		r = bench_lab_open(&s->lab, err);
 	if (r == 0)
 		r = finish(s, run_turns(s, err), err);
@@ -241,10 +243,8 @@ int bench_measure(const struct bench_options *options, struct bench_result **out
 		  int *signal, struct belfry_error *err)
 {
 	struct session s = { .options = options, .lab = BENCH_LAB_CLOSED };
-	int r = check_kvm(err);
+	int r;
 
-	if (r < 0)
-		return r;
 	s.result = bench_result_create();
 	if (!s.result)
 		return bf_err(err, ENOMEM, "out of memory");
