@@ -51,8 +51,11 @@ char *bench_list(void);
 /* The JSON Schema of a result's file. */
 const char *bench_schema(void);
 
-/* Whether a measurement has failed that should have been possible. */
-bool bench_result_failed(const struct bench_result *r);
+/*
+ * Whether measurements have failed that should have been possible. Return: 0; -EIO, with
+ * the first of them.
+ */
+int bench_result_failed(const struct bench_result *r, struct belfry_error *err);
 
 /*
  * Why there is no measurement of a scenario (NULL: of any) though none has failed; NULL

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "base/number.h"
 #include "base/own.h"
 #include "bench/bench.h"
@@ -239,12 +240,24 @@ size_t bench_series_tail_ratios(const struct bench_result *r,
 	return s->unit == BENCH_NS ? ratios_to_floor(r, s, p99_of, out) : 0;
 }
 
-bool bench_result_failed(const struct bench_result *r)
+int bench_result_failed(const struct bench_result *r, struct belfry_error *err)
 {
-	for (unsigned int i = 0; i < r->n_series; i++)
-		if (r->series[i].status == BENCH_FAILED)
-			return true;
-	return false;
+	const struct bench_series *first = NULL;
+	unsigned int more = 0;
+	char others[32] = "";
+
+	for (unsigned int i = 0; i < r->n_series; i++) {
+		if (r->series[i].status != BENCH_FAILED)
+			continue;
+		more += first != NULL;
+		first = first ? first : &r->series[i];
+	}
+	if (!first)
+		return 0;
+	if (more)
+		snprintf(others, sizeof(others), "; %u more failed", more);
+	return bf_err(err, EIO, "%s, %s: %.100s%s", bench_series_label(first).text,
+		      first->contestant, first->reason, others);
 }
 
 const char *bench_result_cannot(const struct bench_result *r, const char *scenario)

@@ -385,8 +385,10 @@ static int report(const struct command *c, const struct bench_result *before,
 	if (before && bench_compare(&comparison, before, result, &c->rule, &err) < 0)
 		compared = bad_baseline(&err);
 	status = write_all(c, result, comparison);
-	if (status == CLI_OK && bench_result_failed(result))
+	if (bench_result_failed(result, &err) < 0) {
+		cli_say("%s", err.msg);
 		status = CLI_FAILURE;
+	}
 	if (status == CLI_OK)
 		status = comparison ? verdict_status(comparison) : compared;
 	if ((status == CLI_OK || status == CLI_NOISY) && cannot != CLI_OK)

@@ -86,9 +86,10 @@ for (['is killed', "#!/bin/sh\n", 'kill -SEGV $$', 'by signal 11 \\(Segmentation
 		my $qemu = config('fake/qemu-system-x86_64', "$head\[ \$1 != --version ] || exit 0\n$what\n");
 		chmod 0755, $qemu;
 		local $ENV{PATH} = "$dir/fake:$ENV{PATH}";
-		($status, $out) = belfry('bench', 'start', 'doorbell-halt', '--runs', 1, '--ms', 10, '--contestants',
-			'qemu');
+		($status, $out, $err) = belfry('bench', 'start', 'doorbell-halt', '--runs', 1, '--ms', 10,
+			'--contestants', 'qemu');
 		is $status, 1, 'status';
+		like $err, qr/^belfry: doorbell-halt, qemu: guest a ended too early.*; 2 more failed\n$/, 'a line';
 		like $out, $end ? qr/^  qemu +failed: it ended $end without output\Q$words\E$/m
 			: qr/^  qemu +failed: \Q$words\E$/m, 'start';
 		like $out, $end ? qr/^  qemu +failed: guest a ended too early, $end\Q$words\E$/m
