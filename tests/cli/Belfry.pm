@@ -18,6 +18,9 @@ our $belfry = "$build/belfry";
 our $dir = tempdir(CLEANUP => 1);
 my $lab_machine = abs_path(dirname(__FILE__) . '/../lab/machine');
 
+# Commands begin as at a shell, whatever the tests are told to ignore, as by nohup.
+$SIG{$_} = 'DEFAULT' for 'HUP', 'INT', 'QUIT', 'TERM', 'PIPE';
+
 sub guest { return "$build/guests/$_[0].elf" }
 
 # Why something is skipped, for skip(). Where everything is expected to run, it is a failure.
