@@ -27,6 +27,8 @@ for (['the same', result_file(1.02), 0, 'same'], ['better', result_file(0.7), 0,
 		like $out, qr/^poll, belfry +\Q$word\E .* x floor, /m, 'verdict';
 		my $junit = Belfry::slurp("$dir/j.xml");
 		my $failures = $want == 10 ? 1 : 0;
+		is +(command('/usr/bin/python3', '-c', 'import sys, xml.dom.minidom as m; m.parse(sys.argv[1])',
+			"$dir/j.xml"))[2], '', 'XML';
 		like $junit, qr/<testsuite .* tests="2" failures="$failures" /, 'JUnit';
 		like Belfry::slurp("$dir/s.md"), qr/^\| poll, belfry .* \| $word \|$/m, 'summary';
 	};
