@@ -30,7 +30,7 @@ static const struct command {
 	{ "watch", NULL, peer_watch, 0, 2, "[--for TIME]",
 	  "print who joins, leaves and rings, until Ctrl-C" },
 	{ "sleep", NULL, peer_sleep, 1, 1, "TIME", "do nothing: 500ms, 10s, 2m" },
-	{ "read", NULL, peer_read, 2, 2, "OFFSET LENGTH", "print memory in hexadecimal" },
+	{ "read", "hexdump", peer_read, 2, 2, "OFFSET LENGTH", "print memory in hexadecimal" },
 	{ "write", NULL, peer_write, 2, NO_LIMIT, "OFFSET BYTE|\"TEXT\"...", "change memory" },
 	{ "fill", NULL, peer_fill, 3, 3, "OFFSET LENGTH BYTE", "change it all to one byte" },
 	{ "load", NULL, peer_load, 1, 2, "FILE [OFFSET]", "copy a file into memory" },

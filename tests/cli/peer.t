@@ -174,7 +174,7 @@ is_run 'memory stays while the server does', 0,
 	"00000ffe  00 00 68 69 0a 00 41 ff  00 00                    |..hi..A...|\n", '',
 	$socket, 'write 4k "hi\n\0" 65 0xff; read 0xffe 10 # all of it';
 is_run 'a whole row', 0, "00001000  68 69 0a 00 41 ff 00 00  00 00 00 00 00 00 00 00  |hi..A...........|\n",
-	'', $socket, 'read 4k 16';
+	'', $socket, 'hexdump 4k 16';
 $me = next_id();
 is_run 'a ring at ourselves', 0, "vector 1: 3\n", '', $socket, "ring $me 1",
 	"int $me 1; ring $me 1", 'wait 1';

@@ -381,7 +381,7 @@ static void connecting_and_closing_a_thousand_times_is_survived(void **state)
 
 static void a_client_that_joins_while_others_leave_hears_of_no_ghosts(void **state)
 {
-	enum { N = 40 };
+	enum { N = 100 };
 	struct fixture *f = *state;
 	int others[N];
 

@@ -328,6 +328,15 @@ static void peers_are_told_to_programs_of_a_later_header(void **state)
 	assert_int_equal(belfry_server_peers(f->server, &peers[0].peer, 1), -EINVAL);
 }
 
+static void nobody_can_change_the_size_of_the_memory(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	assert_int_equal(fcntl(belfry_server_memory(f->server), F_GET_SEALS),
+			 F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+}
+
 static void capacity_follows_the_limit_of_descriptors(void **state)
 {
 	struct fixture *f = *state;
@@ -909,6 +918,7 @@ int main(void)
 		TEST(what_another_thread_has_added_is_attended_to),
 		TEST(peers_and_figures_are_told),
 		TEST(peers_are_told_to_programs_of_a_later_header),
+		TEST(nobody_can_change_the_size_of_the_memory),
 		TEST(capacity_follows_the_limit_of_descriptors),
 		TEST(a_client_can_be_dropped),
 		TEST(reloading_changes_who_may_join),
