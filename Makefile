@@ -100,10 +100,11 @@ PROGRAM_SHARED := $(O)/shared/belfry
 .PHONY: all
 all: $(LIB_A) $(LIB_SO) $(if $(cli-y),$(PROGRAM) $(PROGRAM_SHARED)) programs guests
 
-# What happens at a guest's exits and rings is compiled for speed, the rest of the library for
-# size: it is 37 kB smaller so.
-FAST := base/event.o devices/bells.o vmm/bus.o vmm/vcpu.o
-$(call objs,$(filter-out $(FAST),$(lib-y))): private OUR_CFLAGS += $(if $(filter -O2,$(CFLAGS)),-Os)
+# What happens at each of a guest's exits is compiled for speed, the rest of the library for
+# size: it is 40 kB smaller so. gcc has -Oz since version 12.
+FAST := base/event.o vmm/bus.o vmm/vcpu.o
+SMALL := $(if $(filter -O2,$(CFLAGS)),$(shell $(CC) -Oz -E -xc /dev/null >/dev/null 2>&1 && echo -Oz || echo -Os))
+$(call objs,$(filter-out $(FAST),$(lib-y))): private OUR_CFLAGS += $(SMALL)
 
 $(LIB_A): $(call objs,$(lib-y))
 	$(call say,AR,$@)
@@ -112,7 +113,7 @@ $(LIB_A): $(call objs,$(lib-y))
 $(LIB_SO): $(call objs,$(lib-y)) belfry.map
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) -shared -Wl,-soname,libbelfry.so.$(SOVERSION) \
-		-Wl,--version-script=belfry.map $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS)
+		-Wl,--version-script=belfry.map -Wl,-z,pack-relative-relocs $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS)
 	$(Q)ln -sf $(notdir $@) $(O)/libbelfry.so.$(SOVERSION)
 	$(Q)ln -sf $(notdir $@) $(O)/libbelfry.so
 

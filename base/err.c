@@ -49,6 +49,11 @@ static void put(struct belfry_error *err, char *head, const char *tail)
 	memcpy(err->msg + len + strlen(": "), tail, tail_len + 1);
 }
 
+int bf_err_null(struct belfry_error *err, const char *call)
+{
+	return bf_err(err, EINVAL, "%s: NULL argument", call);
+}
+
 int bf_err_sys(struct belfry_error *err, int code, const char *fmt, ...)
 {
 	char text[1024], buf[64];

@@ -12,6 +12,9 @@
 __attribute__((format(printf, 3, 4))) int bf_err(struct belfry_error *err, int code,
 						 const char *fmt, ...);
 
+/* @call, one of the library's, has been given NULL. Return: -EINVAL. */
+int bf_err_null(struct belfry_error *err, const char *call);
+
 /* As bf_err(), with ": " and strerror(@code) behind the message. */
 __attribute__((format(printf, 3, 4))) int bf_err_sys(struct belfry_error *err, int code,
 						     const char *fmt, ...);

@@ -279,7 +279,7 @@ int belfry_peer_create(struct belfry_peer **out, const char *path,
 		       struct belfry_error *err)
 {
 	if (!out || !path)
-		return bf_err(err, EINVAL, "belfry_peer_create: NULL argument");
+		return bf_err_null(err, __func__);
 	return create(out, -1, path, options, err);
 }
 
@@ -290,7 +290,7 @@ int belfry_peer_create_fd(struct belfry_peer **out, int sock,
 	BF_CLOSE int server = sock;
 
 	if (!out)
-		return bf_err(err, EINVAL, "belfry_peer_create_fd: NULL argument");
+		return bf_err_null(err, __func__);
 	if (sock < 0)
 		return bf_err(err, EBADF, "belfry_peer_create_fd: descriptor %d", sock);
 	return create(out, bf_take(&server), NULL, options, err);
@@ -407,7 +407,7 @@ int belfry_peer_ring(struct belfry_peer *p, uint32_t id, uint32_t vector,
 	int fd;
 
 	if (!p)
-		return bf_err(err, EINVAL, "belfry_peer_ring: NULL argument");
+		return bf_err_null(err, __func__);
 	fd = eventfd_of(p, id, vector, err);
 	if (fd < 0)
 		return fd;
@@ -440,7 +440,7 @@ int belfry_peer_ring_all(struct belfry_peer *p, uint32_t id, uint32_t vector,
 	int n;
 
 	if (!p)
-		return bf_err(err, EINVAL, "belfry_peer_ring_all: NULL argument");
+		return bf_err_null(err, __func__);
 	if (id != BELFRY_ALL) {
 		n = belfry_peer_vectors(p, id);
 		if (n < 0 || probe >= (uint32_t)n)
@@ -500,7 +500,7 @@ int belfry_peer_process(struct belfry_peer *p, struct belfry_error *err)
 	int r;
 
 	if (!p)
-		return bf_err(err, EINVAL, "belfry_peer_process: NULL argument");
+		return bf_err_null(err, __func__);
 	if (p->busy)
 		return bf_err(err, EBUSY, "belfry_peer_process: called by a callback");
 	r = turn(p, err);
@@ -584,7 +584,7 @@ static int check_wait(const struct belfry_peer *p, uint32_t vector,
 		      const struct belfry_ring *ring, struct belfry_error *err)
 {
 	if (!p)
-		return bf_err(err, EINVAL, "belfry_peer_wait: NULL argument");
+		return bf_err_null(err, "belfry_peer_wait");
 	if (ring && bf_sized_check(ring, RING_LEAST, "ring", err) < 0)
 		return -EINVAL;
 	if (p->busy)
@@ -652,7 +652,7 @@ int belfry_peer_map(const struct belfry_peer *p, uint32_t flags, void **addr,
 	void *map;
 
 	if (!p || !addr || !size)
-		return bf_err(err, EINVAL, "belfry_peer_map: NULL argument");
+		return bf_err_null(err, __func__);
 	if (flags & ~BELFRY_PEER_READ_ONLY)
 		return bf_err(err, EINVAL, "belfry_peer_map: flags 0x%" PRIx32, flags);
 	map = mmap(NULL, p->memory.size, prot, MAP_SHARED, p->memory.fd, 0);
@@ -668,7 +668,7 @@ int belfry_peer_read(const struct belfry_peer *p, uint64_t offset, void *buf, si
 		     struct belfry_error *err)
 {
 	if (!p || !buf)
-		return bf_err(err, EINVAL, "belfry_peer_read: NULL argument");
+		return bf_err_null(err, __func__);
 	return bf_shared_read(&p->memory, offset, buf, len, err);
 }
 
@@ -676,6 +676,6 @@ int belfry_peer_write(struct belfry_peer *p, uint64_t offset, const void *buf, s
 		      struct belfry_error *err)
 {
 	if (!p || !buf)
-		return bf_err(err, EINVAL, "belfry_peer_write: NULL argument");
+		return bf_err_null(err, __func__);
 	return bf_shared_write(&p->memory, offset, buf, len, err);
 }

@@ -52,7 +52,7 @@ static int process(struct belfry_server *s, struct belfry_error *err)
 int belfry_server_process(struct belfry_server *s, struct belfry_error *err)
 {
 	if (!s)
-		return bf_err(err, EINVAL, "belfry_server_process: NULL argument");
+		return bf_err_null(err, __func__);
 	if (s->has_thread)
 		return bf_err(err, EBUSY, "%s: a thread processes it", s->conf.name);
 	return process(s, err);
@@ -105,7 +105,7 @@ int belfry_server_start(struct belfry_server *s, struct belfry_error *err)
 	int r;
 
 	if (!s)
-		return bf_err(err, EINVAL, "belfry_server_start: NULL argument");
+		return bf_err_null(err, __func__);
 	r = bf_service_enter(s, err);
 	if (r < 0)
 		return r;
@@ -138,7 +138,7 @@ int belfry_server_drop(struct belfry_server *s, uint32_t id, const char *why,
 	int r;
 
 	if (!s || !why)
-		return bf_err(err, EINVAL, "belfry_server_drop: NULL argument");
+		return bf_err_null(err, __func__);
 	r = bf_service_enter(s, err);
 	if (r < 0)
 		return r;
@@ -214,7 +214,7 @@ int belfry_server_status(struct belfry_server *s, enum belfry_status_format form
 	int r;
 
 	if (!s || !out)
-		return bf_err(err, EINVAL, "belfry_server_status: NULL argument");
+		return bf_err_null(err, __func__);
 	if (format != BELFRY_STATUS_JSON && format != BELFRY_STATUS_PROMETHEUS)
 		return bf_err(err, EINVAL, "status format %d: expected 0 to %d",
 			      (int)format, BELFRY_STATUS_PROMETHEUS);

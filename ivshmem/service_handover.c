@@ -127,12 +127,12 @@ int belfry_server_set_store(struct belfry_server *s,
 	int r;
 
 	if (!s || !store)
-		return bf_err(err, EINVAL, "belfry_server_set_store: NULL argument");
+		return bf_err_null(err, __func__);
 	r = bf_sized_take(&known, store, STORE_LEAST, "store", err);
 	if (r < 0)
 		return r;
 	if (!known.keep || !known.drop)
-		return bf_err(err, EINVAL, "belfry_server_set_store: NULL argument");
+		return bf_err_null(err, __func__);
 	r = bf_service_enter(s, err);
 	if (r < 0)
 		return r;
@@ -165,7 +165,7 @@ int belfry_server_handover(struct belfry_server *s,
 	int r;
 
 	if (!s || !fn)
-		return bf_err(err, EINVAL, "belfry_server_handover: NULL argument");
+		return bf_err_null(err, __func__);
 	r = bf_service_enter(s, err);
 	if (r < 0)
 		return r;

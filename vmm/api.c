@@ -49,7 +49,7 @@ int belfry_vm_create(const struct belfry_config *cfg, const char *name,
 	int e;
 
 	if (!cfg || !name || !out)
-		return bf_err(err, EINVAL, "belfry_vm_create: NULL argument");
+		return bf_err_null(err, __func__);
 	conf = bf_config_vm(cfg, name);
 	if (!conf)
 		return bf_err(err, ENOENT, "vms.%s: there is no such VM", name);
@@ -63,7 +63,7 @@ int belfry_vm_create(const struct belfry_config *cfg, const char *name,
 int belfry_vm_start(struct belfry_vm *vm, struct belfry_error *err)
 {
 	if (!vm)
-		return bf_err(err, EINVAL, "belfry_vm_start: NULL argument");
+		return bf_err_null(err, __func__);
 	return bf_machine_start(vm, err);
 }
 
@@ -84,7 +84,7 @@ int belfry_vm_set_events(struct belfry_vm *vm, belfry_event_fn *fn, void *user,
 	int e;
 
 	if (!vm)
-		return bf_err(err, EINVAL, "belfry_vm_set_events: NULL argument");
+		return bf_err_null(err, __func__);
 	e = want_fresh(vm, err);
 	return e < 0 ? e : bf_events_set(vm, fn, user, err);
 }
@@ -94,7 +94,7 @@ int belfry_vm_own_loop(struct belfry_vm *vm, struct belfry_error *err)
 	int e;
 
 	if (!vm)
-		return bf_err(err, EINVAL, "belfry_vm_own_loop: NULL argument");
+		return bf_err_null(err, __func__);
 	e = want_fresh(vm, err);
 	return e < 0 ? e : bf_events_own_loop(vm, err);
 }
@@ -105,7 +105,7 @@ int belfry_vm_set_console(struct belfry_vm *vm, belfry_console_fn *fn, void *use
 	int e;
 
 	if (!vm)
-		return bf_err(err, EINVAL, "belfry_vm_set_console: NULL argument");
+		return bf_err_null(err, __func__);
 	e = want_fresh(vm, err);
 	return e < 0 ? e : bf_console_set(vm, fn, user, err);
 }
@@ -117,7 +117,7 @@ int belfry_vm_console_input(struct belfry_vm *vm, const void *data, size_t len,
 	int n;
 
 	if (!vm || (!data && len))
-		return bf_err(err, EINVAL, "belfry_vm_console_input: NULL argument");
+		return bf_err_null(err, __func__);
 	bf_vm_lock(vm);
 	n = vm_runs(vm) ? (int)bf_arch_console_input(vm->platform, data, some) : -EINVAL;
 	bf_vm_unlock(vm);
@@ -127,7 +127,7 @@ int belfry_vm_console_input(struct belfry_vm *vm, const void *data, size_t len,
 int belfry_vm_process(struct belfry_vm *vm, struct belfry_error *err)
 {
 	if (!vm)
-		return bf_err(err, EINVAL, "belfry_vm_process: NULL argument");
+		return bf_err_null(err, __func__);
 	if (vm->events.loop_fd < 0)
 		return bf_err(err, EINVAL, "VM %s: without belfry_vm_own_loop()",
 			      vm->log.who);
@@ -190,7 +190,7 @@ int belfry_vm_power_button(struct belfry_vm *vm, struct belfry_error *err)
 	bool runs, heard = false;
 
 	if (!vm)
-		return bf_err(err, EINVAL, "belfry_vm_power_button: NULL argument");
+		return bf_err_null(err, __func__);
 	bf_vm_lock(vm);
 	runs = vm_runs(vm);
 	if (runs)
@@ -206,21 +206,21 @@ int belfry_vm_power_button(struct belfry_vm *vm, struct belfry_error *err)
 int belfry_vm_pause(struct belfry_vm *vm, struct belfry_error *err)
 {
 	if (!vm)
-		return bf_err(err, EINVAL, "belfry_vm_pause: NULL argument");
+		return bf_err_null(err, __func__);
 	return bf_vcpus_pause(vm) < 0 ? does_not_run(vm, err) : 0;
 }
 
 int belfry_vm_resume(struct belfry_vm *vm, struct belfry_error *err)
 {
 	if (!vm)
-		return bf_err(err, EINVAL, "belfry_vm_resume: NULL argument");
+		return bf_err_null(err, __func__);
 	return bf_vcpus_resume(vm) < 0 ? does_not_run(vm, err) : 0;
 }
 
 int belfry_vm_reset(struct belfry_vm *vm, struct belfry_error *err)
 {
 	if (!vm)
-		return bf_err(err, EINVAL, "belfry_vm_reset: NULL argument");
+		return bf_err_null(err, __func__);
 	return bf_vcpus_reset(vm) < 0 ? does_not_run(vm, err) : 0;
 }
 
@@ -331,7 +331,7 @@ int belfry_vm_add_doorbell(struct belfry_vm *vm, unsigned int index, uint32_t pe
 	int e;
 
 	if (!vm)
-		return bf_err(err, EINVAL, "belfry_vm_add_doorbell: NULL argument");
+		return bf_err_null(err, __func__);
 	fd = fcntl(eventfd, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
 		return bf_err_sys(err, errno, "eventfd");
@@ -352,7 +352,7 @@ int belfry_vm_remove_peer(struct belfry_vm *vm, unsigned int index, uint32_t pee
 	int e;
 
 	if (!vm)
-		return bf_err(err, EINVAL, "belfry_vm_remove_peer: NULL argument");
+		return bf_err_null(err, __func__);
 	bf_vm_lock(vm);
 	dev = device_at(vm, index);
 	e = dev ? bf_ivshmem_remove_peer(dev, peer, err) : no_device(vm, index, err);

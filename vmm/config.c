@@ -275,7 +275,7 @@ int belfry_config_create(struct belfry_config **out, struct belfry_error *err)
 	struct belfry_config *cfg;
 
 	if (!out)
-		return bf_err(err, EINVAL, "belfry_config_create: NULL argument");
+		return bf_err_null(err, __func__);
 	cfg = calloc(1, sizeof(*cfg));
 	if (!cfg)
 		return bf_err(err, ENOMEM, "configuration: out of memory");
@@ -332,7 +332,7 @@ int belfry_config_set(struct belfry_config *cfg, const char *path, const char *v
 	int r;
 
 	if (!cfg || !path || !value)
-		return bf_err(err, EINVAL, "belfry_config_set: NULL argument");
+		return bf_err_null(err, __func__);
 	r = find_value(cfg, path, &place, err);
 	if (r < 0)
 		return r;
@@ -349,7 +349,7 @@ int belfry_config_set_fd(struct belfry_config *cfg, const char *path, int fd,
 	int r;
 
 	if (!cfg || !path)
-		return bf_err(err, EINVAL, "belfry_config_set_fd: NULL argument");
+		return bf_err_null(err, __func__);
 	r = find_value(cfg, path, &place, err);
 	if (r < 0)
 		return r;
@@ -386,7 +386,7 @@ int belfry_config_get(struct belfry_config *cfg, const char *path, char **out,
 	int r;
 
 	if (!cfg || !path || !out)
-		return bf_err(err, EINVAL, "belfry_config_get: NULL argument");
+		return bf_err_null(err, __func__);
 	r = find_value(cfg, path, &place, err);
 	if (r < 0)
 		return r;
@@ -410,7 +410,7 @@ int belfry_config_remove(struct belfry_config *cfg, const char *path,
 	const struct bf_vm_conf *vm;
 
 	if (!cfg || !path)
-		return bf_err(err, EINVAL, "belfry_config_remove: NULL argument");
+		return bf_err_null(err, __func__);
 	if (strncmp(path, "vms.", 4) == 0 && !strchr(path + 4, '.')) {
 		vm = bf_config_vm(cfg, path + 4);
 		if (!vm)

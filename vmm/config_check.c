@@ -200,7 +200,7 @@ int belfry_config_validate(const struct belfry_config *cfg, struct belfry_error 
 	int r = 0;
 
 	if (!cfg)
-		return bf_err(err, EINVAL, "belfry_config_validate: NULL argument");
+		return bf_err_null(err, __func__);
 	for (unsigned int i = 0; i < cfg->n_servers && r == 0; i++) {
 		r = check_server(&cfg->servers[i], &each);
 		if (r < 0)

@@ -26,7 +26,7 @@ int belfry_config_load_string(struct belfry_config *cfg, const char *name,
 			      const char *text, struct belfry_error *err)
 {
 	if (!cfg || !name || !text)
-		return bf_err(err, EINVAL, "belfry_config_load_string: NULL argument");
+		return bf_err_null(err, __func__);
 	return load_text(cfg, name, text, strnlen(text, LOAD_MAX + 1), err);
 }
 
@@ -61,7 +61,7 @@ int belfry_config_load_file(struct belfry_config *cfg, const char *path,
 	ssize_t size;
 
 	if (!cfg || !path)
-		return bf_err(err, EINVAL, "belfry_config_load_file: NULL argument");
+		return bf_err_null(err, __func__);
 	text = malloc(LOAD_MAX + 1);
 	if (!text)
 		return bf_err(err, ENOMEM, "%s: out of memory", path);

@@ -167,7 +167,7 @@ int belfry_config_schema(enum belfry_schema_format format, char **out,
 	int r;
 
 	if (!out)
-		return bf_err(err, EINVAL, "belfry_config_schema: NULL argument");
+		return bf_err_null(err, __func__);
 	stream = open_memstream(&text, &size);
 	if (!stream)
 		return bf_err(err, ENOMEM, "schema: out of memory");

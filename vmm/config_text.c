@@ -163,7 +163,7 @@ int belfry_config_text(const struct belfry_config *cfg, char **out,
 	FILE *stream;
 
 	if (!cfg || !out)
-		return bf_err(err, EINVAL, "belfry_config_text: NULL argument");
+		return bf_err_null(err, __func__);
 	stream = open_memstream(&text, &size);
 	if (!stream)
 		return bf_err(err, ENOMEM, "configuration: out of memory");

@@ -77,7 +77,7 @@ int belfry_links_create(const struct belfry_config *cfg, struct belfry_links **o
 	int e;
 
 	if (!cfg || !out)
-		return bf_err(err, EINVAL, "belfry_links_create: NULL argument");
+		return bf_err_null(err, __func__);
 	e = belfry_config_validate(cfg, err);
 	if (e < 0)
 		return e;
@@ -163,7 +163,7 @@ int belfry_links_join(struct belfry_links *links, struct belfry_config *cfg,
 	int e = 0;
 
 	if (!links || !cfg || !name)
-		return bf_err(err, EINVAL, "belfry_links_join: NULL argument");
+		return bf_err_null(err, __func__);
 	if (links->started)
 		return bf_err(err, EBUSY, "links: already started");
 	vm = bf_config_vm(cfg, name);
@@ -218,7 +218,7 @@ static int links_start(struct belfry_links *links, struct belfry_error *err)
 int belfry_links_start(struct belfry_links *links, struct belfry_error *err)
 {
 	if (!links)
-		return bf_err(err, EINVAL, "belfry_links_start: NULL argument");
+		return bf_err_null(err, __func__);
 	if (links->started)
 		return bf_err(err, EBUSY, "links: already started");
 	links->started = true;

@@ -35,7 +35,7 @@ int belfry_server_resume(const struct belfry_config *cfg, const char *name,
 	int r;
 
 	if (!cfg || !name || !out || (!fds && n > 0))
-		r = bf_err(err, EINVAL, "belfry_server_resume: NULL argument");
+		r = bf_err_null(err, __func__);
 	else
 		r = create(cfg, name, fds, n, out, err);
 	for (unsigned int i = 0; fds && i < n; i++)
@@ -47,7 +47,7 @@ int belfry_server_create(const struct belfry_config *cfg, const char *name,
 			 struct belfry_server **out, struct belfry_error *err)
 {
 	if (!cfg || !name || !out)
-		return bf_err(err, EINVAL, "belfry_server_create: NULL argument");
+		return bf_err_null(err, __func__);
 	return create(cfg, name, NULL, 0, out, err);
 }
 
@@ -58,7 +58,7 @@ int belfry_server_reload(struct belfry_server *server, const struct belfry_confi
 	int r;
 
 	if (!server || !cfg || !name)
-		return bf_err(err, EINVAL, "belfry_server_reload: NULL argument");
+		return bf_err_null(err, __func__);
 	r = find(cfg, name, &conf, err);
 	return r < 0 ? r : bf_service_reload(server, conf, err);
 }

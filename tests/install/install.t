@@ -57,6 +57,14 @@ subtest 'the program can be one that needs the shared library' => sub {
 	like $out, qr/^hello\n/;
 };
 
+subtest 'the shared library is small, and needs little' => sub {
+	my ($status) = command('strip', '-o', "$dir/stripped", "$prefix/lib/libbelfry.so");
+	is $status, 0;
+	cmp_ok -s "$dir/stripped", '<', 200 * 1024;
+	my @needs = `readelf -d $dir/stripped` =~ /NEEDED.*\[(.*)\]/g;
+	is_deeply [sort @needs], [qw(libc.so.6 liburing.so.2 libyaml-0.so.2)];
+};
+
 subtest 'nothing that is installed names the folder it was built in' => sub {
 	for my $file (grep { !/\.(a|so\S*)$|\/bin\// } files($prefix)) {
 		unlike Belfry::slurp("$prefix$file"), qr/\Q$here\E/, $file;
