@@ -698,10 +698,10 @@ BELFRY_API int belfry_vm_remove_peer(struct belfry_vm *vm, unsigned int index,
  * nothing, and the log is told so. Links, configuration and VMs may be destroyed in any
  * order.
  *
- * The kernel takes its time to close a VM, where it waits for RCU: 10 ms to take the timer
- * (PIT) off the interrupt controller, and 20 ms if the VM was made just before (Linux
- * 6.18; libbelfry(3) has more). It does not work meanwhile, so several threads that
- * destroy a VM each take no longer together than one.
+ * The kernel takes its time to close a VM, where it waits for RCU: 10 ms to take the
+ * timer (PIT) off the interrupt controller, and 20 ms if the VM was made just before
+ * (Linux 6.18; libbelfry(3) has more). It does not work meanwhile, so several threads
+ * that destroy a VM each take no longer together than one.
  */
 BELFRY_API void belfry_vm_destroy(struct belfry_vm *vm);
 
