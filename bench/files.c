@@ -55,7 +55,8 @@ static int open_beside(const char *path, char **beside, struct belfry_error *err
 
 	if (asprintf(beside, "%s.XXXXXX", path) < 0) {
 		*beside = NULL;
-		return bf_err(err, ENOMEM, "%s: out of memory", path);
+		bf_err(err, ENOMEM, "%s: out of memory", path);
+		return -ENOMEM;
 	}
 	fd = mkostemp(*beside, O_CLOEXEC);
 	return fd < 0 ? bf_err_sys(err, errno, "%s", path) : fd;

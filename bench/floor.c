@@ -382,8 +382,8 @@ static int start_vm(struct floor *f, struct vm *vm, const struct floor_config *c
 			      " floor=0x%llx,0x%llx,0x%llx,0x%x,%u", BELL_GPA, LINK_GPA,
 			      (unsigned long long)cfg->link.size, BELL_VECTOR, vm->id);
 	if (cfg->samples.fd >= 0)
-		n += snprintf(text + n, sizeof(text) - n, " samples=0x%llx,0x%llx",
-			      SAMPLES_GPA, (unsigned long long)cfg->samples.size);
+		snprintf(text + n, sizeof(text) - n, " samples=0x%llx,0x%llx",
+			 SAMPLES_GPA, (unsigned long long)cfg->samples.size);
 	r = create_vm(f, vm, cfg, err);
 	if (r >= 0)
 		r = create_vcpu(f, vm, err);

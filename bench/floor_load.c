@@ -115,7 +115,7 @@ int floor_load(struct floor_ram ram, const struct floor_config *cfg, const char 
 		return bf_err(err, EINVAL,
 			      "floor: a command line of %zu characters: at most %d",
 			      strlen(cmdline), CMDLINE_MAX - 1);
-	strcpy(text, cmdline);
+	memcpy(text, cmdline, strlen(cmdline) + 1);
 	*map = (struct memory_map_entry){ .size = ram.size, .type = 1 };
 	*info = (struct start_info){
 		.magic = START_INFO_MAGIC,

@@ -53,7 +53,7 @@ int bench_run_floor(const char *kernel, char **cmdlines, unsigned int vms, bool 
 		.console = STDOUT_FILENO,
 	};
 	int cpus[FLOOR_VMS_MAX] = { -1, -1 }, r;
-	struct floor *f;
+	struct floor *f = NULL;
 
 	if (vms > FLOOR_VMS_MAX)
 		return bf_err(err, EINVAL, "--floor: at most %d command lines",

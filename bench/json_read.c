@@ -392,7 +392,7 @@ int bench_result_read(struct bench_result **out, const char *path,
 {
 	struct bench_result *r = bench_result_create();
 	struct reader rd = { .err = err };
-	json_t *object;
+	json_t *object = NULL;
 	int e;
 
 	if (!r)

@@ -185,13 +185,17 @@ char *bench_format_json(const struct bench_result *r, const struct bench_compari
 {
 	json_t *object = result_object(r);
 	char *text, *line = NULL;
+	size_t len;
 
 	text = json_dumps(object, JSON_REAL_PRECISION(REAL_DIGITS) | JSON_COMPACT);
 	json_decref(object);
 	if (!text)
 		return NULL;
-	line = realloc(text, strlen(text) + 2);
-	if (!line)
+	len = strlen(text);
+	line = realloc(text, len + 2);
+	if (line)
+		memcpy(line + len, "\n", 2);
+	else
 		free(text);
-	return line ? strcat(line, "\n") : NULL;
+	return line;
 }

@@ -36,7 +36,7 @@ static int start(struct guests *g, struct belfry_error *err)
 		.console = g->console,
 	};
 	int cpus[FLOOR_VMS_MAX], r;
-	struct floor *f;
+	struct floor *f = NULL;
 
 	for (unsigned int i = 0; i < g->n && i < FLOOR_VMS_MAX; i++) {
 		cfg.cmdlines[i] = g->guest[i].cmdline;

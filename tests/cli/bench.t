@@ -89,11 +89,11 @@ for (['is killed', "#!/bin/sh\n", 'kill -SEGV $$', 'by signal 11 \\(Segmentation
 		($status, $out, $err) = belfry('bench', 'start', 'doorbell-halt', '--runs', 1, '--ms', 10,
 			'--contestants', 'qemu');
 		is $status, 1, 'status';
-		like $err, qr/^belfry: doorbell-halt, qemu: guest a ended too early.*; 2 more failed\n$/, 'a line';
+		like $err, qr/^belfry: doorbell-halt, qemu: guest [ab] ended too early.*; 2 more failed\n$/, 'a line';
 		like $out, $end ? qr/^  qemu +failed: it ended $end without output\Q$words\E$/m
 			: qr/^  qemu +failed: \Q$words\E$/m, 'start';
-		like $out, $end ? qr/^  qemu +failed: guest a ended too early, $end\Q$words\E$/m
-			: qr/^  qemu +failed: guest a ended too early, with status 255: \Q$words\E$/m, 'doorbell-halt';
+		like $out, $end ? qr/^  qemu +failed: guest [ab] ended too early, $end\Q$words\E$/m
+			: qr/^  qemu +failed: guest [ab] ended too early, with status 255: \Q$words\E$/m, 'doorbell-halt';
 	};
 }
 
@@ -136,6 +136,8 @@ subtest 'the floor by itself' => sub {
 	is((belfry('bench', '--floor', guest('pingpong'), 'role=x'))[0], 65, "a guest's status");
 };
 
+fails 'a floor with a command line that is too long', 3,
+	qr/floor: a command line of \d+ characters: at most \d+/, '--floor', guest('hello'), 'a' x 3000;
 fails 'a floor without a guest', 2, "bench --floor: expected GUEST; try 'belfry --help'", '--floor';
 fails 'a floor with a guest that is none', 3,
 	"floor: not an x86-64 ELF file with a PVH entry that fits into 33554432 bytes", '--floor', '/bin/sh';
