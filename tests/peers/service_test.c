@@ -403,6 +403,7 @@ static void reloading_changes_what_those_present_are_granted(void **state)
 	set(f, "queue", "1M");
 	start(f);
 	BF_CLOSE int a = connect_client(f);
+	assert_true(a >= 0);
 	BF_CLOSE int b = connect_client(f);
 	assert_true(b >= 0);
 	run(f);
@@ -725,6 +726,7 @@ static void what_a_callback_calls_is_refused(void **state)
 	start(f);
 	assert_int_equal(belfry_server_handover(f->server, call_back, f, &f->err), 0);
 	BF_CLOSE int client = connect_client(f);
+	assert_true(client >= 0);
 	run(f);
 	assert_int_equal(belfry_server_peers(f->server, NULL, 0), 1);
 }
