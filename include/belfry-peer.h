@@ -148,7 +148,9 @@ BELFRY_API int belfry_peer_create(struct belfry_peer **out, const char *path,
 
 /**
  * belfry_peer_create_fd - join the link of the server at the other end of a socket
- * @sock: connected (takes); the server may be lost, and cannot be reached again
+ * @out:     set to the peer (returns: belfry_peer_destroy())
+ * @sock:    connected (takes); the server may be lost, and cannot be reached again
+ * @options: as for belfry_peer_create()
  *
  * Return: as belfry_peer_create(), of which ECONNREFUSED and what concerns a path do not
  * happen; another negative errno from recvmsg(2) when @sock is no such socket, -ENOTSOCK
@@ -361,6 +363,8 @@ BELFRY_API int belfry_peer_read(const struct belfry_peer *peer, uint64_t offset,
 
 /**
  * belfry_peer_write - copy into the shared memory, without mapping it
+ * @offset: in bytes, from its start
+ * @buf:    @len bytes
  *
  * Return: as belfry_peer_read(), with pwrite(2); -EBADF or -EPERM when it may only be
  * read.

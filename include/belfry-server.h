@@ -120,6 +120,7 @@ BELFRY_API int belfry_server_add(struct belfry_server *server, int sock,
 
 /**
  * belfry_server_drop - disconnect a client; the others are told
+ * @id:  the client's
  * @why: for the log
  *
  * Return: 0; -ENOENT when there is no such client.
@@ -190,7 +191,8 @@ enum belfry_status_format {
 
 /**
  * belfry_server_status - counters and clients as text
- * @out: set to the text (returns: free())
+ * @format: for whom
+ * @out:    set to the text (returns: free())
  *
  * Return: 0; -EINVAL for an unknown format; -ENOMEM.
  */
@@ -203,6 +205,8 @@ BELFRY_API int belfry_server_status(struct belfry_server *server,
  *
  * As many as RLIMIT_NOFILE has descriptors for, of which some are left for other things,
  * and as `clients_max` allows. Those who connect when so many are there are refused.
+ *
+ * Return: a number of clients; 0 for NULL.
  */
 BELFRY_API unsigned int belfry_server_capacity(struct belfry_server *server);
 
@@ -263,9 +267,11 @@ BELFRY_API int belfry_server_set_store(struct belfry_server *server,
 
 /**
  * belfry_server_handover - hand everything to a successor
- * @fn: called for each descriptor (borrowed), and last with NULL and -1: now execve(2),
- *      say, may start a program that calls belfry_server_resume(). When @fn returns a
- *      negative errno, or after the last call, the server goes on as if nothing had been.
+ * @fn:   called for each descriptor (borrowed), and last with NULL and -1: now execve(2),
+ *        say, may start a program that calls belfry_server_resume(). When @fn returns a
+ *        negative errno, or after the last call, the server goes on as if nothing had
+ *        been.
+ * @user: handed to @fn
  *
  * While it lasts, those who connect wait.
  *
@@ -277,7 +283,7 @@ BELFRY_API int belfry_server_handover(struct belfry_server *server,
 
 /**
  * belfry_server_resume - go on where another server has ended, however it did
- * @cfg, @name: as for belfry_server_create(); vectors and size stay what they were
+ * @cfg, @name, @out: as for belfry_server_create(); vectors and size stay what they were
  * @fds: what belfry_server_handover() or a store has handed out (takes). Without
  *       "memory" and "state" the server begins anew, and says so in the log; what else is
  *       missing is made anew.
@@ -297,6 +303,7 @@ BELFRY_API int belfry_server_resume(const struct belfry_config *cfg, const char 
 
 /**
  * belfry_server_key - the keys of a section servers.NAME, one after the other
+ * @index: 0 for the first
  * @name, @help: set to static strings
  *
  * Return: 0; -ENOENT when there are not so many.

@@ -15,7 +15,7 @@
  *
  * Errors. A call that can fail returns 0 (or a useful number above 0) or a negative
  * errno, and fills the caller's struct belfry_error, which may be NULL and which a
- * success leaves untouched.
+ * success leaves untouched. NULL in place of anything else that a call needs is EINVAL.
  *
  * Ownership. Arguments are borrowed for the length of the call unless a comment says
  * "takes" (the callee releases it, also on failure) or "returns" (the caller does).
@@ -123,6 +123,7 @@ BELFRY_API int belfry_config_load_file(struct belfry_config *cfg, const char *pa
 /**
  * belfry_config_load_string - add what YAML (or JSON) text says
  * @name: what messages call the text
+ * @text: what it says
  *
  * Return: as belfry_config_load_file().
  */
@@ -154,6 +155,7 @@ BELFRY_API int belfry_config_set_fd(struct belfry_config *cfg, const char *path,
 
 /**
  * belfry_config_has - whether a key holds a value: given, by descriptor, or by default
+ * @path: the key, as for belfry_config_set()
  *
  * Return: 1 or 0; -EINVAL for an unknown key; -ENOMEM.
  */
@@ -161,6 +163,7 @@ BELFRY_API int belfry_config_has(struct belfry_config *cfg, const char *path);
 
 /**
  * belfry_config_get - the value of a key, as text that belfry_config_set() takes
+ * @path: the key
  * @out: set to the value, or the key's default (returns: free())
  *
  * Return: 0; -ENOENT when there is none, or a descriptor only; -EINVAL for an unknown
@@ -241,7 +244,8 @@ enum belfry_schema_format {
 
 /**
  * belfry_config_schema - describe every key the library knows
- * @out: set to the text (returns: free())
+ * @format: for whom
+ * @out:    set to the text (returns: free())
  *
  * Return: 0; -EINVAL for an unknown format; -ENOMEM.
  */
