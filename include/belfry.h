@@ -344,7 +344,7 @@ struct belfry_result {
  * -ENXIO: the console is a FIFO that nobody reads;
  * -EEXIST: at the path of console_pty there is something that is no symbolic link;
  * -ENOEXEC: the kernel is in no format belfry starts;
- * -EACCES: a file it names may not be opened;
+ * -EACCES, -EISDIR, -ENOTDIR, -ELOOP and the like: why a file it names cannot be opened;
  * -ENODEV or -EPERM: /dev/kvm is missing or not permitted;
  * -EOPNOTSUPP: KVM lacks something belfry needs, or the host has no such huge pages free;
  * -ENOSYS or -EPERM: the host does not offer io_uring;

@@ -4,6 +4,7 @@
 #define BF_TESTS_DESCRIPTORS_H
 
 #include <dirent.h>
+#include <fcntl.h>
 
 static inline int count_descriptors(void)
 {
@@ -15,6 +16,19 @@ static inline int count_descriptors(void)
 	while (readdir(dir))
 		n++;
 	closedir(dir);
+	return n;
+}
+
+/* Every descriptor above the standard ones that a program would inherit. */
+static inline int count_inherited(void)
+{
+	int n = 0;
+
+	for (int fd = 3; fd < 1024; fd++) {
+		int flags = fcntl(fd, F_GETFD);
+
+		n += flags >= 0 && !(flags & FD_CLOEXEC);
+	}
 	return n;
 }
 

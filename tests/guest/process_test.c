@@ -195,19 +195,6 @@ static void pair_done(struct pair *p)
 
 /* --- exec and fork --- */
 
-/* Every descriptor above the standard ones that a program would inherit. */
-static int count_inherited(void)
-{
-	int n = 0;
-
-	for (int fd = 3; fd < 1024; fd++) {
-		int flags = fcntl(fd, F_GETFD);
-
-		n += flags >= 0 && !(flags & FD_CLOEXEC);
-	}
-	return n;
-}
-
 static void no_descriptor_reaches_a_program_that_is_executed(void **state)
 {
 	const int before = count_inherited();

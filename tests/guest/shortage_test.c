@@ -568,6 +568,26 @@ static void a_vcpu_that_cannot_be_pinned_does_not_run_elsewhere(void **state)
 
 /* --- all descriptors --- */
 
+static void no_descriptor_is_left_to_programs_that_are_executed(void **state)
+{
+	live_fn *const lives[] = { vm_life, other_life, server_life };
+	const int before = count_inherited();
+
+	for (int i = 0; i < 3; i++) {
+		struct life life = fresh_life();
+		const int open_before = count_descriptors();
+		struct belfry_error err = { 0 };
+
+		if (lives[i](&life, &err) < 0)
+			fail_msg("%s", err.msg);
+		assert_true(count_descriptors() > open_before + 10);
+		assert_int_equal(count_inherited(), before);
+		end(&life);
+		remove_shm(&life);
+		done(&life);
+	}
+}
+
 /* So many more may be opened. */
 static void allow_descriptors(unsigned int more)
 {
@@ -612,6 +632,7 @@ int main(void)
 		cmocka_unit_test(each_descriptor_may_be_refused),
 		cmocka_unit_test(a_vm_whose_start_fails_has_stopped),
 		cmocka_unit_test(a_vcpu_that_cannot_be_pinned_does_not_run_elsewhere),
+		cmocka_unit_test(no_descriptor_is_left_to_programs_that_are_executed),
 		cmocka_unit_test(the_kernel_may_have_few_descriptors),
 	};
 
