@@ -14,7 +14,8 @@
 #include "base/clock.h"
 #include "ivshmem/server_parts.h"
 
-#define AGAIN_NS      20000000ULL /* until newcomers that wait are tried again */
+#define AGAIN_NS      20000000ULL   /* until newcomers that wait are tried again */
+#define LULL_NS       1000000000ULL /* without a shortage: the next is another one */
 #define REFUSALS_NS   5000000000ULL
 #define REFUSALS_SAID 10 /* of those in that time, one line each */
 #define OTHER_FDS     32 /* of the process, that are no clients' */
@@ -269,12 +270,13 @@ static bool is_short(struct bf_server *s, const struct belfry_error *why)
 
 	if (!may_pass(why->code))
 		return false;
-	if (!s->short_since) {
+	if (!s->short_since || now - s->short_last > LULL_NS) {
 		s->short_since = now;
 		if (s->limits.shortage_ns)
 			bf_log(&s->log, BELFRY_LOG_WARNING, "newcomers have to wait: %s",
 			       why->msg);
 	}
+	s->short_last = now;
 	return now - s->short_since < s->limits.shortage_ns;
 }
 

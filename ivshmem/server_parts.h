@@ -43,7 +43,8 @@ struct bf_server {
 	struct bf_store store;
 	struct bf_clients newcomers; /* they wait: the host is short of something */
 	unsigned int n_newcomers;
-	uint64_t short_since;      /* when it began; 0: it is not */
+	uint64_t short_since; /* when it began; 0: it is not */
+	uint64_t short_last;
 	struct bf_op again_op;     /* until they are tried again */
 	unsigned int refusals;     /* while refusals_op is under way */
 	struct bf_op refusals_op;  /* until their number is logged */
