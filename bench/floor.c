@@ -430,7 +430,7 @@ int floor_create(struct floor **out, const struct floor_config *cfg,
 					 .fd = -1,
 					 .vcpu = -1,
 					 .bell = -1,
-					 .console = cfg->console,
+					 .console = cfg->consoles[i],
 					 .status = FLOOR_RUNNING };
 	r = start_all(f, cfg, err);
 	if (r < 0) {

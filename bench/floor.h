@@ -35,7 +35,7 @@ struct floor_config {
 	size_t ram_size;
 	struct floor_memory link;    /* and doorbells */
 	struct floor_memory samples; /* of the first VM: samples=GPA,SIZE tells it */
-	int console;                 /* descriptor that all of them write to */
+	int consoles[FLOOR_VMS_MAX]; /* descriptors that they write to */
 };
 
 struct floor_exits {

@@ -50,7 +50,7 @@ int bench_run_floor(const char *kernel, char **cmdlines, unsigned int vms, bool 
 		.ram_size = RAM_SIZE,
 		.link = { -1, 0 },
 		.samples = { -1, 0 },
-		.console = STDOUT_FILENO,
+		.consoles = { STDOUT_FILENO, STDOUT_FILENO },
 	};
 	int cpus[FLOOR_VMS_MAX] = { -1, -1 }, r;
 	struct floor *f = NULL;

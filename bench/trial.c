@@ -142,6 +142,9 @@ static int open_link(struct guests *g, struct belfry_error *err)
 		return r;
 	for (unsigned int i = 0; i < g->n; i++) {
 		describe_guest(g, i, &cfg);
+		g->guest[i].console = memfd_create("belfry-bench-console", MFD_CLOEXEC);
+		if (g->guest[i].console < 0)
+			return bf_err_sys(err, errno, "memory for a console");
 		if (t->contestant == BENCH_FLOOR)
 			continue;
 		g->guest[i].socket = crowd_connect(crowd, err);
@@ -165,11 +168,11 @@ struct trial_end trial_end_of(int wstatus)
 	return e;
 }
 
-/* The last line on the guests' console: most likely why one has ended. */
+/* The last line on a guest's console: most likely why it has ended. */
 static int guest_failed(struct guests *g, unsigned int i, struct belfry_error *err)
 {
 	char text[CONSOLE_MAX] = "", *last = text;
-	ssize_t n = pread(g->console, text, sizeof(text) - 1, 0);
+	ssize_t n = pread(g->guest[i].console, text, sizeof(text) - 1, 0);
 
 	if (n > 0)
 		text[n] = '\0';
@@ -263,9 +266,6 @@ static int measure_guests(const struct bench_trial *t, struct bench_report *repo
 	struct guests g = { .trial = t };
 	int r;
 
-	g.console = memfd_create("belfry-bench-console", MFD_CLOEXEC);
-	if (g.console < 0)
-		return bf_err_sys(err, errno, "memory for a console");
 	r = open_link(&g, err);
 	if (r == 0)
 		r = vmm->start(&g, err);

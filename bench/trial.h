@@ -73,8 +73,9 @@ int bench_trial_run(const struct bench_trial *trial, struct bench_report *report
 
 struct guest {
 	char cmdline[256];
-	int socket; /* connected to the link's server */
-	int cpu;    /* -1: anywhere */
+	int socket;  /* connected to the link's server */
+	int console; /* what it prints */
+	int cpu;     /* -1: anywhere */
 	bool measures;
 };
 
@@ -85,7 +86,6 @@ struct guests {
 	unsigned int vectors;
 	uint64_t link_size;
 	int memory;              /* of the link */
-	int console;             /* what all of them print */
 	pid_t pids[GUESTS_MAX];  /* the processes they are in; set by start() */
 	int wstatus[GUESTS_MAX]; /* as by waitpid(), of a guest's own process */
 	unsigned int n_pids;

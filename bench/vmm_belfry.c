@@ -62,7 +62,7 @@ static int describe(struct belfry_config *cfg, const struct guests *g, unsigned 
 	int r = set_fd(cfg, i, "kernel", g->trial->lab->kernel, err);
 
 	if (r == 0)
-		r = set_fd(cfg, i, "console", g->console, err);
+		r = set_fd(cfg, i, "console", g->guest[i].console, err);
 	if (r == 0)
 		r = set(cfg, i, "memory", "32M", err);
 	if (r == 0)

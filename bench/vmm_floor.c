@@ -33,13 +33,13 @@ static int start(struct guests *g, struct belfry_error *err)
 		.ram_size = RAM_SIZE,
 		.link = { g->memory, g->link_size },
 		.samples = { g->trial->lab->page_fd, TRIAL_PAGE_SIZE },
-		.console = g->console,
 	};
 	int cpus[FLOOR_VMS_MAX], r;
 	struct floor *f = NULL;
 
 	for (unsigned int i = 0; i < g->n && i < FLOOR_VMS_MAX; i++) {
 		cfg.cmdlines[i] = g->guest[i].cmdline;
+		cfg.consoles[i] = g->guest[i].console;
 		cpus[i] = g->guest[i].cpu;
 	}
 	r = map_kernel(g->trial->lab->kernel, &cfg, err);

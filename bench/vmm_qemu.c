@@ -102,8 +102,8 @@ static void become_qemu(const struct guests *g, unsigned int i, struct start_arg
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	dup2(null, STDIN_FILENO);
-	dup2(g->console, STDOUT_FILENO);
-	dup2(g->console, STDERR_FILENO);
+	dup2(g->guest[i].console, STDOUT_FILENO);
+	dup2(g->guest[i].console, STDERR_FILENO);
 	inherit(g->trial->lab->kernel);
 	inherit(g->trial->lab->page_fd);
 	inherit(g->guest[i].socket);

@@ -79,7 +79,7 @@ subtest 'QEMU rings the same bells' => sub {
 mkdir "$dir/fake" or die "$dir/fake: $!";
 for (['is killed', "#!/bin/sh\n", 'kill -SEGV $$', 'by signal 11 \\(Segmentation fault\\)', ''],
 	['ends at once', "#!/bin/sh\n", 'exit 3', 'with status 3', ''],
-	['complains', "#!/bin/sh\n", 'echo "no such machine" >&2; exit 5', 'with status 5', ': no such machine'],
+	['complains', "#!/bin/sh\n", 'printf "no such " >&2; sleep 0.3; echo machine >&2; exit 5', 'with status 5', ': no such machine'],
 	['cannot be started', "#!/nonexistent\n", '', '', "$dir/fake/qemu-system-x86_64: No such file or directory"]) {
 	my ($name, $head, $what, $end, $words) = @$_;
 	subtest "a program that $name fails in clear words" => sub {
