@@ -10,10 +10,15 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <seccomp.h>
+
+#include <belfry-peer.h>
+#include <belfry-server.h>
 
 #include "tests/guest/vm_test.h"
 
@@ -184,6 +189,63 @@ static int run_all(void)
 	return status;
 }
 
+/* A server with all that it can make, a peer, and a client that is let in by hand. */
+static int serve(struct belfry_server *server, const char *path, int ends[2])
+{
+	struct belfry_server_stats stats = { .size = sizeof(stats) };
+	struct belfry_peer *peer, *other;
+	char text[4] = "abc", *status;
+	uint64_t size;
+	void *map;
+	int id;
+
+	TRY(belfry_server_start(server, NULL));
+	TRY(belfry_peer_create(&peer, path, NULL, NULL));
+	TRY(id = belfry_server_add(server, ends[0], NULL));
+	TRY(belfry_peer_create_fd(&other, ends[1], NULL, NULL));
+	TRY(belfry_peer_ring(other, belfry_peer_id(other), 0, NULL));
+	TRY(belfry_peer_wait(other, 0, LIMIT, NULL, NULL));
+	TRY(belfry_peer_ring(other, belfry_peer_id(other), 0, NULL));
+	TRY(belfry_peer_wait(other, BELFRY_ALL, LIMIT, NULL, NULL));
+	if (belfry_peer_wait(peer, 0, SECOND / 100, NULL, NULL) != -ETIMEDOUT)
+		return 249;
+	TRY(belfry_peer_process(peer, NULL));
+	TRY(belfry_peer_map(peer, 0, &map, &size, NULL));
+	munmap(map, size);
+	TRY(belfry_peer_write(peer, 0, text, sizeof(text), NULL));
+	TRY(belfry_peer_read(peer, 0, text, sizeof(text), NULL));
+	TRY(belfry_server_stats(server, &stats));
+	TRY(belfry_server_status(server, BELFRY_STATUS_JSON, &status, NULL));
+	free(status);
+	TRY(belfry_server_drop(server, id, "test", NULL));
+	belfry_peer_wait(other, BELFRY_ALL, SECOND / 100, NULL, NULL);
+	belfry_peer_destroy(other);
+	belfry_peer_destroy(peer);
+	belfry_server_destroy(server);
+	return 0;
+}
+
+static int ends[2]; /* of a socketpair() */
+
+static int serve_all(void)
+{
+	struct belfry_server *server;
+	struct belfry_config *cfg;
+	char path[64];
+	int status;
+
+	TRY(belfry_config_create(&cfg, NULL));
+	TRY(name_it(cfg, "servers.ring.path", folder, "/ring"));
+	TRY(name_it(cfg, "servers.ring.metrics", folder, "/metrics"));
+	TRY(name_it(cfg, "servers.ring.pid_file", folder, "/pid"));
+	TRY(belfry_config_set(cfg, "servers.ring.mode", "0600", NULL));
+	TRY(belfry_server_create(cfg, "ring", &server, NULL));
+	snprintf(path, sizeof(path), "%s/ring", folder);
+	status = serve(server, path, ends);
+	belfry_config_destroy(cfg);
+	return status;
+}
+
 static int open_one_more(void)
 {
 	return dup(0) >= 0 ? 0 : 1; /* dup is not listed: belfry uses fcntl */
@@ -222,6 +284,22 @@ static void vms_need_no_other_system_calls_than_those_listed(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static void servers_and_peers_neither(void **state)
+{
+	int status;
+
+	strcpy(folder, "/tmp/belfry-XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	status = confined(serve_all);
+	close(ends[0]);
+	close(ends[1]);
+	assert_int_equal(rmdir(folder), 0);
+	if (WIFSIGNALED(status))
+		fail_msg("signal %d", WTERMSIG(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void the_filter_of_this_test_works(void **state)
 {
 	int status = confined(open_one_more);
@@ -234,6 +312,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(vms_need_no_other_system_calls_than_those_listed),
+		cmocka_unit_test(servers_and_peers_neither),
 		cmocka_unit_test(the_filter_of_this_test_works),
 	};
 
