@@ -282,7 +282,8 @@ BELFRY_API int belfry_links_create(const struct belfry_config *cfg,
  *       belfry_config_set_fd()
  * @vm:  the VM's name
  *
- * Before belfry_links_start() only.
+ * Before belfry_links_start() only. Such a socket is good for one VM, which leaves the
+ * link when it is destroyed.
  *
  * Return: 0; -ENOENT for a VM or link that is not there; -EBUSY after the start; -EMFILE;
  * -ENOMEM.

@@ -36,6 +36,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/loop.h"
@@ -369,6 +370,16 @@ int bf_peer_create(struct bf_peer **out, struct bf_loop *loop,
 	return 0;
 }
 
+/* A configuration may hold a duplicate: it finds an end, and nothing that was for us. */
+static void hang_up(int sock)
+{
+	int64_t rest[64];
+
+	shutdown(sock, SHUT_RDWR);
+	while (read(sock, rest, sizeof(rest)) > 0)
+		;
+}
+
 void bf_peer_destroy(struct bf_peer *p)
 {
 	if (!p)
@@ -377,6 +388,8 @@ void bf_peer_destroy(struct bf_peer *p)
 	bf_dialer_stop(&p->dialer);
 	bf_loop_cancel(p->loop, &p->read_op);
 	bf_loop_cancel(p->loop, &p->tick_op);
+	if (p->sock >= 0)
+		hang_up(p->sock);
 	bf_close(&p->sock);
 	bf_wire_rx_fini(&p->rx);
 	bf_late_fini(&p->late);

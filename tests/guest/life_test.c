@@ -499,7 +499,6 @@ static void peers_that_leave_and_servers_that_are_lost_are_told(void **state)
 	struct belfry_vm *b = create(p.cfg, "b");
 	struct belfry_vm *a = start_telling(p.cfg, "a", &told);
 
-	assert_int_equal(belfry_config_remove(p.cfg, "vms.b", NULL), 0); /* its socket */
 	belfry_vm_destroy(b);
 	wait_told(&told, BELFRY_EVENT_PEER_LEFT, 1);
 	assert_int_equal(told.device, 0);
@@ -508,6 +507,20 @@ static void peers_that_leave_and_servers_that_are_lost_are_told(void **state)
 	p.links = NULL;
 	wait_told(&told, BELFRY_EVENT_SERVER_LOST, 1);
 	belfry_vm_destroy(a);
+	pair_done(&p);
+}
+
+/* The configuration still has its socket; the server has let the VM go. */
+static void a_joined_socket_is_good_for_one_vm(void **state)
+{
+	struct pair p = pair_create();
+	struct belfry_error err;
+	struct belfry_vm *again;
+
+	belfry_vm_destroy(create(p.cfg, "a"));
+	assert_int_equal(belfry_vm_create(p.cfg, "a", &again, &err), -EPROTO);
+	assert_string_equal(err.msg, "vms.a: devices.0.ivshmem: ring: "
+				     "server hung up before its version");
 	pair_done(&p);
 }
 
@@ -816,6 +829,7 @@ int main(void)
 		cmocka_unit_test(a_callback_pauses_its_vm),
 		cmocka_unit_test(events_and_loop_are_chosen_before_the_start),
 		cmocka_unit_test(peers_that_leave_and_servers_that_are_lost_are_told),
+		cmocka_unit_test(a_joined_socket_is_good_for_one_vm),
 		cmocka_unit_test(a_callback_is_given_what_the_guest_writes),
 		cmocka_unit_test(the_guest_receives_what_it_is_given),
 		cmocka_unit_test(a_console_callback_stops_its_vm),

@@ -129,6 +129,21 @@ static void a_peer_joins(void **state)
 	assert_string_equal(f->log.text, "");
 }
 
+/* The configuration that it has its socket from holds one. */
+static void a_peer_leaves_though_somebody_has_a_duplicate_of_its_socket(void **state)
+{
+	struct fixture *f = *state;
+	int duplicate = dup(f->client);
+	char c;
+
+	fake_greet(f->server, 5, f->memory);
+	fake_send_vectors(f->server, 5, 1);
+	assert_int_equal(join(f, 1), 0);
+	bf_peer_destroy(bf_take_ptr(&f->party.peer));
+	assert_int_equal(recv(f->server, &c, 1, MSG_DONTWAIT), 0);
+	close(duplicate);
+}
+
 static void received_eventfds_are_made_non_blocking(void **state)
 {
 	struct fixture *f = *state;
@@ -803,6 +818,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_peer_joins),
+		TEST(a_peer_leaves_though_somebody_has_a_duplicate_of_its_socket),
 		TEST(received_eventfds_are_made_non_blocking),
 		TEST(the_largest_id_is_valid),
 		TEST(a_non_blocking_socket_will_do),
