@@ -19,7 +19,7 @@ belfry-server.h and their manual pages, libbelfry(3), say what they do. What is 
   runs out of time raises TimeoutError.
 - Times are seconds, and None is no limit. Ctrl-C ends a wait.
 - close(), the end of `with`, or the garbage collector destroys a handle. What has been
-  closed raises ValueError.
+  closed raises ValueError. A handle's own callback cannot close it (EDEADLK).
 - Callbacks come on threads of the library, one at a time for each handle; exceptions they
   raise are printed and go no further.
 """
@@ -29,6 +29,7 @@ import errno
 import json
 import mmap
 import os
+import threading
 import time
 import types
 
@@ -335,7 +336,21 @@ class _Handle:
             raise ValueError(f"this {type(self).__name__} is closed")
         return self._pointer
 
+    def _calls(self, function):
+        """@function, of which close() knows while it runs."""
+        callers = self.__dict__.setdefault("_callers", set())
+
+        def call(*args):
+            callers.add(threading.get_ident())
+            try:
+                function(*args)
+            finally:
+                callers.discard(threading.get_ident())
+        return call
+
     def close(self):
+        if threading.get_ident() in getattr(self, "_callers", ()):
+            _fail(-errno.EDEADLK, f"a {type(self).__name__} cannot be closed by its callback")
         pointer, self._pointer = getattr(self, "_pointer", None), None
         if pointer:
             self._destroy(pointer)
@@ -453,11 +468,13 @@ class VM(_Handle):
         if own_loop:
             _lib.vm_own_loop(self._h)
         if on_event:
-            self._on_event = _EventFn(lambda user, vm, event: on_event(event.contents.plain()))
+            call = self._calls(on_event)
+            self._on_event = _EventFn(lambda user, vm, event: call(event.contents.plain()))
             _lib.vm_set_events(self._h, self._on_event, None)
         if on_console:
+            write = self._calls(on_console)
             self._on_console = _ConsoleFn(
-                lambda user, vm, data, size: on_console(ctypes.string_at(data, size)))
+                lambda user, vm, data, size: write(ctypes.string_at(data, size)))
             _lib.vm_set_console(self._h, self._on_console, None)
 
     def start(self):
@@ -542,7 +559,7 @@ class Peer(_Handle):
         for name, function in callbacks.items():
             if name not in kinds:
                 raise TypeError(f"Peer has no callback '{name}'; there are {', '.join(kinds)}")
-            setattr(self._events, name, kinds[name](_without_user(function)))
+            setattr(self._events, name, kinds[name](_without_user(self._calls(function))))
         options = _PeerOptions(vectors=vectors, no_reconnect=not reconnect,
                                timeout_ns=int(timeout * 1e9),
                                events=ctypes.pointer(self._events))

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """tests/install/python.t - python/belfry.py: the examples, and the library's words as Python's"""
 import ctypes
+import errno
 import os
 import re
 import select
@@ -110,6 +111,22 @@ class Life(unittest.TestCase):
         self.assertEqual([event.type for event in events],
                          [belfry.EventType.STARTED, belfry.EventType.STOPPED])
         self.assertEqual(events[1].result.reason, belfry.Stop.DEBUG_EXIT)
+
+    def test_a_callback_cannot_close_its_vm(self):
+        refused = []
+
+        def close(*_):
+            try:
+                vm.close()
+            except belfry.Error as error:
+                refused.append(error.errno)
+        for kind in ("on_event", "on_console"):
+            vm = belfry.VM(one_vm("hello"), "vm", **{kind: close})
+            vm.start()
+            vm.wait(LIMIT)
+            vm.close()
+            self.assertEqual(set(refused), {errno.EDEADLK})
+            refused.clear()
 
     def test_a_wait_has_a_limit(self):
         with belfry.VM(one_vm("idle"), "vm") as vm:
