@@ -480,7 +480,8 @@ BELFRY_API int belfry_vm_console_input(struct belfry_vm *vm, const void *data, s
  * belfry_vm_start - let the vCPUs run
  *
  * Return: 0; -EINVAL when started before, or for an `affinity` that the host does not
- * allow; -EAGAIN when no thread can be made; -ENOMEM. After a failure the VM has stopped.
+ * allow; -EAGAIN when no thread can be made; -ENOMEM. After a failure the VM has stopped,
+ * and its guest has not run.
  */
 BELFRY_API int belfry_vm_start(struct belfry_vm *vm, struct belfry_error *err);
 

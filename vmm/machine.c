@@ -309,33 +309,21 @@ static int machine_run(struct belfry_vm *vm, struct belfry_error *err)
 	return 0;
 }
 
-/* The vCPUs that run declare the VM stopped; when none does, nobody else would. */
-static void machine_start_failed(struct belfry_vm *vm)
-{
-	bf_vm_end(vm, BELFRY_STOP_HOST_ERROR, 0, "start failed");
-	pthread_mutex_lock(&vm->state_lock);
-	if (vm->running == 0 && vm->state == BF_RUNNING)
-		bf_vm_stopped(vm);
-	pthread_mutex_unlock(&vm->state_lock);
-}
-
 /* A start that fails half-way leaves a VM that has stopped. */
 int bf_machine_start(struct belfry_vm *vm, struct belfry_error *err)
 {
-	bool fresh;
 	int e;
 
 	pthread_mutex_lock(&vm->state_lock);
-	fresh = vm->state == BF_CREATED;
-	if (fresh) {
+	if (vm->state == BF_CREATED) {
 		vm->state = BF_RUNNING;
 		e = machine_run(vm, err);
+		if (e < 0)
+			bf_vcpus_start_failed(vm);
 	} else {
 		e = bf_err(err, EINVAL, "VM %s: started before", vm->log.who);
 	}
 	pthread_mutex_unlock(&vm->state_lock);
-	if (fresh && e < 0)
-		machine_start_failed(vm);
 	if (e == 0)
 		bf_log(&vm->log, BELFRY_LOG_INFO, "started: %u vCPU%s, %s of RAM",
 		       vm->n_vcpus, vm->n_vcpus == 1 ? "" : "s",

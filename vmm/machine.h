@@ -229,8 +229,8 @@ void bf_events_fini(struct belfry_vm *vm);
 
 /* vcpu.c */
 int bf_vcpus_create(struct belfry_vm *vm, struct belfry_error *err);
-int bf_vcpus_start(struct belfry_vm *vm, struct belfry_error *err);
-void bf_vm_stopped(struct belfry_vm *vm); /* state_lock is held */
+int bf_vcpus_start(struct belfry_vm *vm, struct belfry_error *err); /* state_lock */
+void bf_vcpus_start_failed(struct belfry_vm *vm);                   /* state_lock */
 int bf_vcpus_pause(struct belfry_vm *vm);
 int bf_vcpus_resume(struct belfry_vm *vm);
 int bf_vcpus_reset(struct belfry_vm *vm);

@@ -302,7 +302,8 @@ static void handle_run_error(struct bf_vcpu *vcpu, int code)
 	}
 }
 
-void bf_vm_stopped(struct belfry_vm *vm)
+/* @vm->state_lock is held. */
+static void vm_stopped(struct belfry_vm *vm)
 {
 	vm->state = BF_STOPPED;
 	bf_events_post(vm, BELFRY_EVENT_STOPPED);
@@ -329,7 +330,7 @@ static void vm_restart(struct belfry_vm *vm)
 			 err.msg);
 	}
 	if (!vm->again) { /* or stopped meanwhile */
-		bf_vm_stopped(vm);
+		vm_stopped(vm);
 		return;
 	}
 	vm->again = false;
@@ -359,7 +360,7 @@ static bool vcpu_again(struct belfry_vm *vm)
 	else if (vm->again)
 		vm_restart(vm);
 	else
-		bf_vm_stopped(vm);
+		vm_stopped(vm);
 	again = vm->state == BF_RUNNING;
 	pthread_mutex_unlock(&vm->state_lock);
 	return again;
@@ -387,6 +388,9 @@ static void *vcpu_main(void *arg)
 {
 	struct bf_vcpu *vcpu = arg;
 
+	/* until all are there, the start has it */
+	pthread_mutex_lock(&vcpu->vm->state_lock);
+	pthread_mutex_unlock(&vcpu->vm->state_lock);
 	do {
 		vcpu_return(vcpu);
 		vcpu_forget_kick();
@@ -479,7 +483,7 @@ static int vcpu_start(struct bf_vcpu *vcpu, struct belfry_error *err)
 	return 0;
 }
 
-/* vm->state_lock is held, so that no thread is done before all have been counted. */
+/* vm->state_lock is held, so that none runs the guest before all are there. */
 int bf_vcpus_start(struct belfry_vm *vm, struct belfry_error *err)
 {
 	int e = 0;
@@ -490,6 +494,21 @@ int bf_vcpus_start(struct belfry_vm *vm, struct belfry_error *err)
 			vm->running++;
 	}
 	return e;
+}
+
+/* Those that are there end without having run the guest. vm->state_lock is held. */
+void bf_vcpus_start_failed(struct belfry_vm *vm)
+{
+	if (vm->result.reason == 0)
+		vm->result = (struct belfry_result){
+			.reason = BELFRY_STOP_HOST_ERROR,
+			.detail = "start failed",
+		};
+	vcpus_end(vm);
+	if (vm->running == 0)
+		vm_stopped(vm);
+	while (vm->state == BF_RUNNING)
+		pthread_cond_wait(&vm->state_changed, &vm->state_lock);
 }
 
 static void vcpu_close(struct bf_vcpu *vcpu)

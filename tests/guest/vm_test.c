@@ -486,6 +486,25 @@ static void affinity_to_a_cpu_that_is_not_there_is_refused(void **state)
 	belfry_config_destroy(cfg);
 }
 
+static void a_start_that_fails_ends_before_the_guest_begins(void **state)
+{
+	struct belfry_config *cfg = one_vm("hello", "");
+	struct belfry_stats stats = { .size = sizeof(stats) };
+	struct belfry_vm *vm;
+
+	set(cfg, "vms.vm.cpus", "2");
+	set(cfg, "vms.vm.affinity", "0,1023");
+	for (int i = 0; i < 10; i++) {
+		vm = create(cfg, "vm");
+		assert_int_equal(belfry_vm_start(vm, NULL), -EINVAL);
+		assert_int_equal(belfry_vm_state(vm), BELFRY_STATE_STOPPED);
+		assert_int_equal(belfry_vm_stats(vm, &stats), 0);
+		assert_int_equal(stats.exits, 0);
+		belfry_vm_destroy(vm);
+	}
+	belfry_config_destroy(cfg);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -519,6 +538,7 @@ int main(void)
 		cmocka_unit_test(a_vm_whose_link_nobody_hosts_is_refused),
 		cmocka_unit_test(several_vcpus_come_up),
 		cmocka_unit_test(affinity_to_a_cpu_that_is_not_there_is_refused),
+		cmocka_unit_test(a_start_that_fails_ends_before_the_guest_begins),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
