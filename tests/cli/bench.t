@@ -180,7 +180,9 @@ subtest 'on a terminal: progress with the time that is left, and Ctrl-C' => sub 
 subtest 'contestants and cases take turns, in changing order' => sub {
 	my $t = Terminal->new([ $belfry, 'bench', 'poll', 'own-doorbell', '--runs', 3, '--ms', 1, '--contestants',
 		'floor,belfry' ]);
-	is $t->event, 'exit 0', 'status';
+	my $end = '';
+	$end ||= $t->event for 1 .. 6; # it takes a minute in an emulated machine
+	is $end, 'exit 0', 'status';
 	$t->look;
 	my @turns;
 	push @{ $turns[$1 - 1] }, "$2 $3"
