@@ -40,7 +40,8 @@ static const char *outcome(const struct bench_series *s, const struct bench_judg
 {
 	if (j && j->verdict == BENCH_REGRESSED)
 		return "failure";
-	if (s->status == BENCH_FAILED || (j && j->verdict == BENCH_GONE))
+	if (s->status == BENCH_FAILED || s->failed_runs ||
+	    (j && j->verdict == BENCH_GONE))
 		return "error";
 	if (s->status != BENCH_MEASURED || (j && j->verdict == BENCH_UNCLEAR))
 		return "skipped";
@@ -127,6 +128,8 @@ static void put_series(struct bench_text *t, const struct bench_result *r,
 	put_cell(t, bench_series_label(s).text);
 	bench_put(t, " | ");
 	put_cell(t, s->contestant);
+	if (s->status == BENCH_MEASURED && s->failed_runs)
+		bench_put(t, ", %s", bench_failed_words(s).text);
 	if (s->status != BENCH_MEASURED) {
 		bench_put(t, " | ");
 		put_cell(t, s->status == BENCH_NOT_RUN ? "not run" : s->reason);

@@ -13,8 +13,8 @@
  *    at or below that; better, if all of it is below 1 / (1 + max_regression). Else it is
  *    too noisy to tell, as it is with fewer than five runs on either side.
  *
- * What was measured before and cannot be now is too noisy to tell, too: silence must not
- * pass.
+ * What was measured before and cannot be now, or not in each run, is too noisy to tell,
+ * too: silence must not pass.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -25,6 +25,7 @@
 #include "base/err.h"
 #include "base/own.h"
 #include "bench/compare.h"
+#include "bench/format.h"
 #include "bench/scenario.h"
 
 #define FLOOR_DRIFT 0.1 /* of the floor, from which on it is mentioned */
@@ -162,9 +163,14 @@ static void judge(struct bench_comparison *c, struct bench_judgement *j)
 	j->before_figure = shown(bench_median(before, m), j->before, j->ratio);
 	j->after_figure = shown(bench_median(after, n), j->after, j->ratio);
 	j->verdict = verdict_of(&j->change, c->rule.max_regression);
+	if (j->after->failed_runs && j->verdict != BENCH_REGRESSED)
+		j->verdict = BENCH_UNCLEAR;
 	if (j->verdict != BENCH_UNCLEAR)
 		return;
-	if (j->change.known)
+	if (j->after->failed_runs)
+		snprintf(j->why, sizeof(j->why), "%s: %.100s",
+			 bench_failed_words(j->after).text, j->after->reason);
+	else if (j->change.known)
 		snprintf(j->why, sizeof(j->why),
 			 "the change may be anything from %+.1f %% to %+.1f %%",
 			 (j->change.low - 1) * 100, (j->change.high - 1) * 100);

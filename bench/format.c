@@ -52,6 +52,16 @@ struct bench_words bench_figure_words(double figure, enum bench_unit unit)
 	return w;
 }
 
+struct bench_words bench_failed_words(const struct bench_series *s)
+{
+	const unsigned int all = s->n_runs + s->failed_runs;
+	struct bench_words w;
+
+	snprintf(w.text, sizeof(w.text), "%u of %u run%s failed", s->failed_runs, all,
+		 all == 1 ? "" : "s");
+	return w;
+}
+
 double bench_series_ratio(const struct bench_result *r, const struct bench_series *s)
 {
 	double ratios[BENCH_RUNS_MAX];

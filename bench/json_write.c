@@ -93,6 +93,7 @@ static json_t *series_object(const struct bench_series *s)
 	put_text(object, "unit", bench_unit_names[s->unit]);
 	put_text(object, "status", bench_status_names[s->status]);
 	put_reason(object, "reason", s->reason);
+	put(object, "failed_runs", json_integer(s->failed_runs));
 	if (s->status == BENCH_MEASURED) {
 		for (unsigned int i = 0; i < s->n_runs; i++)
 			json_array_append_new(runs, run_object(&s->runs[i]));

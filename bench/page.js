@@ -225,6 +225,9 @@
       s.unit === "ns" ? overFloor(s, (run) => run.ns.p99) : "", exits.includes(null) ? "-" : exits.reduce((a, b) => a + b, 0),
       s.samples, bad || ""])
       add(line, "td", String(text));
+    if (s.failed_runs)
+      add(add(body, "tr"), "td", `${s.failed_runs} of ${s.runs.length + s.failed_runs} runs failed: ${s.reason}`,
+        "reason").colSpan = 13;
   }
 
   function seriesTable() {

@@ -82,8 +82,6 @@ int bench_record_run(struct session *s, const struct job *job,
 	run->waited = report->noise.waited;
 	run->others = report->noise.others;
 	run->disturbed = noise_disturbs(&report->noise);
-	if (page.tsc_khz == 0 || page.count == 0)
-		return 0;
 	r = take_samples(s, series, run, &page);
 	run->figure = figure_of(series, run, &page);
 	note_values(series, run, &page);
@@ -91,12 +89,12 @@ int bench_record_run(struct session *s, const struct job *job,
 	return r;
 }
 
-void bench_record_failure(struct session *s, struct job *job,
+void bench_record_failure(struct session *s, const struct job *job,
 			  const struct belfry_error *err)
 {
 	struct bench_series *series = &s->result->series[job->series];
 
-	job->failures++;
+	series->failed_runs++;
 	snprintf(series->reason, sizeof(series->reason), "%.180s", err->msg);
 	if (series->status != BENCH_MEASURED)
 		series->status = BENCH_FAILED;

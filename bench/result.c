@@ -247,7 +247,7 @@ int bench_result_failed(const struct bench_result *r, struct belfry_error *err)
 	char others[32] = "";
 
 	for (unsigned int i = 0; i < r->n_series; i++) {
-		if (r->series[i].status != BENCH_FAILED)
+		if (r->series[i].status != BENCH_FAILED && r->series[i].failed_runs == 0)
 			continue;
 		more += first != NULL;
 		first = first ? first : &r->series[i];

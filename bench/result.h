@@ -29,7 +29,7 @@ enum bench_status {
 /* One run of one contestant. */
 struct bench_run {
 	unsigned int turn; /* all contestants of a turn ran about the same time */
-	uint64_t samples; /* 0 marks a turn that failed; the figures are not to be used */
+	uint64_t samples;  /* 0: the figures are not to be used */
 	struct bench_percentiles ns;
 	double figure;      /* in the series' unit */
 	double coalesced;   /* rates of rings: rings for each interrupt; else 0 */
@@ -57,7 +57,8 @@ struct bench_series {
 
 	struct bench_run *runs;
 	unsigned int n_runs;
-	uint64_t samples; /* of all runs */
+	unsigned int failed_runs; /* beside these; the reason is the last one's */
+	uint64_t samples;         /* of all runs */
 	struct bench_percentiles ns;
 	struct bench_bucket *histogram; /* by rising time; steps of 3 digits */
 	size_t n_buckets;

@@ -7,8 +7,8 @@
  * drifts for all of them, and in another order from turn to turn. A turn's cases go
  * forth, the next one's back.
  *
- * What cannot run here stays in the result, with the reason. A run that fails is tried
- * again in the next turn; a case that failed in its first two turns is given up.
+ * What cannot run here stays in the result, with the reason. A run that fails is counted,
+ * and tried again in the next turn; what has failed twice is given up.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -71,7 +71,7 @@ static int run_job(struct session *s, struct job *job, struct belfry_error *err)
 	struct bench_report report;
 	int r;
 
-	if (job->failures >= GIVE_UP)
+	if (s->result->series[job->series].failed_runs >= GIVE_UP)
 		return 0;
 	show_progress(s, job);
 	r = bench_trial_run(&trial, &report, &s->signal, &why);

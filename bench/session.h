@@ -14,7 +14,6 @@ struct job {
 	uint64_t value;
 	enum bench_contestant contestant;
 	unsigned int series; /* its place in the result */
-	unsigned int failures;
 };
 
 struct session {
@@ -41,7 +40,7 @@ int bench_plan(struct session *s, struct belfry_error *err);
 /* Take over what a run has left in the lab's page. Return: 0; -ENOMEM. */
 int bench_record_run(struct session *s, const struct job *job,
 		     const struct bench_report *report);
-void bench_record_failure(struct session *s, struct job *job,
+void bench_record_failure(struct session *s, const struct job *job,
 			  const struct belfry_error *err);
 
 /* Percentiles, histograms and notes, from all runs. Return: 0; -ENOMEM. */

@@ -58,6 +58,8 @@ static void put_extras(struct bench_text *t, const struct bench_series *s)
 		bench_put(t, "  slept in %.0f %% of rounds", last->sleeps * 100);
 	if (last->clock_error > 0)
 		bench_put(t, "  clocks to %.0f ns", last->clock_error);
+	if (s->failed_runs)
+		bench_put(t, "  %s: %s", bench_failed_words(s).text, s->reason);
 }
 
 static void put_ratio(struct bench_text *t, double ratio)

@@ -386,5 +386,7 @@ int bench_trial_run(const struct bench_trial *trial, struct bench_report *report
 		*err = report->err;
 		r = err->code;
 	}
+	if (r == 0 && (trial->lab->page->count == 0 || trial->lab->page->tsc_khz == 0))
+		r = bf_err(err, EIO, "there are no samples");
 	return r;
 }

@@ -97,6 +97,20 @@ for (['is killed', "#!/bin/sh\n", 'kill -SEGV $$', 'by signal 11 \\(Segmentation
 	};
 }
 
+subtest 'a run that fails is counted, also when others do not' => sub {
+	my $qemu = config('fake/qemu-system-x86_64', "#!/bin/sh\n[ \$1 != --version ] || exit 0\n" .
+		"[ -e $dir/fake/was ] || { touch $dir/fake/was; echo first >&2; exit 3; }\necho hello; exit 1\n");
+	chmod 0755, $qemu;
+	local $ENV{PATH} = "$dir/fake:$ENV{PATH}";
+	($status, $out, $err) = belfry('bench', 'start', '--runs', 3, '--ms', 10, '--contestants', 'floor,qemu',
+		'--json', "$dir/once.json");
+	is $status, 1, 'status';
+	is $err, "belfry: start, qemu: it ended with status 3 without output: first\n", 'a line';
+	like $out, qr/^  qemu .*  1 of 3 runs failed: it ended with status 3 without output: first$/m, 'table';
+	my ($series) = series(read_json("$dir/once.json"), 'start', 'qemu');
+	is "$series->{status} $series->{failed_runs} " . @{ $series->{runs} }, 'measured 1 2', 'in the file';
+};
+
 subtest 'what cannot run here says why' => sub {
 	local $ENV{PATH} = '/nonexistent';
 	($status, $out, $err) = belfry('bench', 'vsock', 'poll', '--runs', 1, '--ms', 10, '--contestants',
@@ -235,7 +249,8 @@ subtest 'a result is compared as soon as it is measured' => sub {
 };
 
 subtest 'the schema describes what is written' => sub {
-	is schema_says($_), '', $_ for "$dir/r.json", "$dir/all.json", "$dir/cannot.json", "$dir/part.json";
+	is schema_says($_), '', $_ for "$dir/r.json", "$dir/all.json", "$dir/cannot.json", "$dir/part.json",
+		"$dir/once.json";
 };
 
 fails 'a CPU that there is not', 2, "--cpus 0,1023: there is no CPU 1023 that we may use; try 'belfry --help'",

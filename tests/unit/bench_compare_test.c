@@ -238,6 +238,32 @@ static void what_can_no_longer_be_measured_does_not_pass(void **state)
 	free_pair(&p);
 }
 
+/* Five are left, which would be enough: but a VM that crashes now and then is no noise.
+ */
+static void runs_that_failed_do_not_pass(void **state)
+{
+	struct pair p = new_pair();
+	struct bench_series *s;
+
+	add_series(p.before, "poll", "belfry", BENCH_NS, steady, RUNS);
+	s = add_series(p.after, "poll", "belfry", BENCH_NS, steady, 5);
+	s->failed_runs = 2;
+	strcpy(s->reason, "guest a ended too early");
+	assert_int_equal(compare(&p, &ten_percent), BENCH_NOISY);
+	assert_string_equal(p.comparison->judgements[0].why,
+			    "2 of 7 runs failed: guest a ended too early");
+	assert_works(bench_result_failed(p.before, &err));
+	assert_fails(bench_result_failed(p.after, &err), EIO,
+		     "poll, belfry: guest a ended too early");
+	free_pair(&p);
+
+	p = new_pair();
+	add_series(p.before, "poll", "belfry", BENCH_NS, steady, RUNS);
+	add_series(p.after, "poll", "belfry", BENCH_NS, slower, 5)->failed_runs = 2;
+	assert_int_equal(compare(&p, &ten_percent), BENCH_WORSE);
+	free_pair(&p);
+}
+
 /* @what: the series that ran before and does not now. */
 static void assert_missing_ratio(const char *what, const char *why)
 {
@@ -376,6 +402,7 @@ int main(void)
 		cmocka_unit_test(what_the_clock_costs_is_not_judged),
 		cmocka_unit_test(one_that_is_worse_outweighs_noise),
 		cmocka_unit_test(what_can_no_longer_be_measured_does_not_pass),
+		cmocka_unit_test(runs_that_failed_do_not_pass),
 		cmocka_unit_test(a_ratio_that_can_no_longer_be_measured_does_not_pass),
 		cmocka_unit_test(nothing_in_common_is_an_error),
 		cmocka_unit_test(settings_that_differ_are_named),

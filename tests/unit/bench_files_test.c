@@ -183,6 +183,28 @@ static void there_is_one_p50_in_all_reports(void **state)
 	bench_result_destroy(r);
 }
 
+static void reports_name_runs_that_failed(void **state)
+{
+	static const double runs[] = { 10000, 20000 };
+	struct bench_result *r = new_result();
+	struct bench_series *s = add_series(r, "poll", "belfry", BENCH_NS, runs, 2);
+	char *text;
+
+	s->failed_runs = 1;
+	strcpy(s->reason, "no memory");
+	text = bench_format_table(r, NULL);
+	assert_non_null(strstr(text, "  1 of 3 runs failed: no memory\n"));
+	free(text);
+	text = bench_format_markdown(r, NULL);
+	assert_non_null(strstr(text, "| poll | belfry, 1 of 3 runs failed | 10.00 us |"));
+	free(text);
+	text = bench_format_junit(r, NULL);
+	assert_non_null(strstr(text, " errors=\"1\" "));
+	assert_non_null(strstr(text, "<error message=\"no memory\"/>"));
+	free(text);
+	bench_result_destroy(r);
+}
+
 /* Text that comes from hosts and files must not end an element or a cell. */
 static void reports_are_escaped(void **state)
 {
@@ -247,6 +269,7 @@ int main(void)
 		cmocka_unit_test(the_clock_is_none_of_several),
 		cmocka_unit_test(columns_of_the_table_stay_apart),
 		cmocka_unit_test(there_is_one_p50_in_all_reports),
+		cmocka_unit_test(reports_name_runs_that_failed),
 		cmocka_unit_test(reports_are_escaped),
 		cmocka_unit_test(the_page_is_whole_and_its_data_cannot_end_a_script),
 		cmocka_unit_test(scenarios_fit_and_are_unique),

@@ -37,6 +37,7 @@ static struct bench_result *full_result(void)
 	strcpy(s->parameter, "peers");
 	s->value = 64;
 	s->runs[0].coalesced = 8.5;
+	s->failed_runs = 2;
 	s->runs[1].exits = 0;
 	s = add_series(r, "one-way", "floor", BENCH_NS, NULL, 0);
 	s->status = BENCH_CANNOT_RUN;
@@ -72,6 +73,7 @@ static void what_is_written_is_read(void **state)
 	assert_true(back->series[0].runs[1].disturbed);
 	assert_int_equal(back->series[0].runs[0].exits, -1);
 	assert_int_equal(back->series[1].value, 64);
+	assert_int_equal(back->series[1].failed_runs, 2);
 	assert_int_equal(back->series[0].n_buckets, 3);
 	assert_false(back->complete);
 	assert_string_equal(back->notes[0], "a note");
