@@ -11,6 +11,7 @@
 #   make soak             the server under load, killed and upgraded, for minutes
 #   make bench            speed and memory as ratios against the floor and others
 #   make parity           the guest tests on QEMU and belfry, check by check
+#   make qemu-tools       QEMU's ivshmem-server and -client, for `bench` and the tests
 #   make fuzz             libFuzzer targets, FUZZ_SECONDS each (default 60)
 #   make deb              Debian packages, into O/deb; check-packages tries them, too
 #   make man              the manual pages (needs scdoc)
@@ -169,7 +170,7 @@ $(foreach t,$(tests-y) $(vm-tests-y),$(eval $(call unit_test,$(t))))
 SCRIPTS := $(sort $(wildcard tests/guest/*.t tests/cli/*.t tests/interop/*.t) \
 	$(if $(VARIANT-y),,$(wildcard tests/install/*.t)))
 NO_VM := $(addprefix tests/,cli/bench_reports.t cli/check.t cli/peer.t cli/serve.t \
-	cli/serve_again.t cli/systemd.t install/abi.t install/install.t)
+	cli/serve_again.t cli/systemd.t install/abi.t install/install.t interop/qemu_tools.t)
 test-programs = $(addprefix $(O)/tests/,$(addsuffix .t,$(1)))
 
 # Without KVM, what needs VMs runs in an emulated machine that has it (tests/lab/): each test
@@ -291,6 +292,10 @@ bench: all
 	$(Q)bench/clients_ratio $(O)
 	$(Q)bench/memory $(O)
 	$(Q)bench/library $(O)
+
+.PHONY: qemu-tools
+qemu-tools:
+	$(Q)tests/interop/qemu_tools $(O)/qemu-tools
 
 # Every check of the guest tests on QEMU and on belfry, side by side.
 .PHONY: parity
