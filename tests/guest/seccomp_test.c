@@ -7,6 +7,7 @@
  * it by SIGSYS.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
@@ -47,7 +48,7 @@ static void allow(scmp_filter_ctx filter, const char *name)
 	assert_int_equal(seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0), 0);
 }
 
-/* The lines "*name*, *name*" of the section SYSTEM CALLS. */
+/* The lines "*name*, *name*" of a section. */
 static unsigned int allow_line(scmp_filter_ctx filter, char *line)
 {
 	unsigned int n = 0;
@@ -65,7 +66,8 @@ static unsigned int allow_line(scmp_filter_ctx filter, char *line)
 	return n;
 }
 
-static scmp_filter_ctx listed(void)
+/* For VMs and links; with @all, for servers and peers, too. */
+static scmp_filter_ctx listed(bool all)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	FILE *page = fopen(PAGE, "re");
@@ -77,7 +79,8 @@ static scmp_filter_ctx listed(void)
 	assert_non_null(page);
 	while (fgets(line, sizeof(line), page)) {
 		if (line[0] == '#')
-			inside = strcmp(line, "# SYSTEM CALLS\n") == 0;
+			inside = strcmp(line, "# SYSTEM CALLS\n") == 0 ||
+				 (all && strcmp(line, "# SERVERS AND PEERS\n") == 0);
 		else if (inside && line[0] == '*')
 			n += allow_line(filter, line);
 	}
@@ -246,15 +249,111 @@ static int serve_all(void)
 	return status;
 }
 
+/* --- a server that goes and comes back --- */
+
+static int hold[2]; /* a pipe: a byte lets the VM join, the end ends it */
+
+static int meet_again(void)
+{
+	struct belfry_config *cfg;
+	struct belfry_vm *vm;
+	char c;
+
+	close(hold[1]);
+	TRY(belfry_config_create(&cfg, NULL));
+	TRY(belfry_config_load_string(
+		cfg, "t",
+		"vms: { vm: { kernel: x, memory: 32M, devices: [ ivshmem: { socket: x } "
+		"] } }",
+		NULL));
+	TRY(name_it(cfg, "vms.vm.kernel", build(), "/guests/idle.elf"));
+	TRY(name_it(cfg, "vms.vm.devices.0.ivshmem.socket", folder, "/ring"));
+	if (read(hold[0], &c, 1) != 1)
+		return 248;
+	TRY(belfry_vm_create(cfg, "vm", &vm, NULL));
+	TRY(belfry_vm_start(vm, NULL));
+	TRY(read(hold[0], &c, 1));
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+	return 0;
+}
+
+/* Serve memory that no server has made, nor removes: the next one has the same. */
+static struct belfry_server *serve_shm(void)
+{
+	struct belfry_config *cfg = config("servers: { ring: { path: x, size: 4k } }");
+	struct belfry_server *server;
+	struct belfry_error err;
+
+	assert_int_equal(name_it(cfg, "servers.ring.path", folder, "/ring"), 0);
+	assert_int_equal(name_it(cfg, "servers.ring.shm", folder + 5, ""), 0);
+	if (belfry_server_create(cfg, "ring", &server, &err) < 0 ||
+	    belfry_server_start(server, &err) < 0)
+		fail_msg("%s", err.msg);
+	belfry_config_destroy(cfg);
+	return server;
+}
+
+static void wait_joined(struct belfry_server *server, unsigned int n)
+{
+	struct belfry_server_stats stats = { .size = sizeof(stats) };
+
+	for (int ms = 0; ms < 20000; ms++) {
+		assert_int_equal(belfry_server_stats(server, &stats), 0);
+		if (stats.peers == n)
+			return;
+		usleep(1000);
+	}
+	fail_msg("%u peers, not %u", (unsigned int)stats.peers, n);
+}
+
+/* Whether somebody takes what is in an eventfd. */
+static bool is_taken(int fd)
+{
+	struct pollfd event = { .fd = fd, .events = POLLIN };
+
+	for (int ms = 0; ms < 5000; ms++) {
+		if (poll(&event, 1, 0) == 0)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+/* Return: whether the VM hears a peer that has not noticed. */
+static bool lose_and_meet(void)
+{
+	struct belfry_peer_options options = {
+		.size = sizeof(options),
+		.no_reconnect = 1,
+	};
+	struct belfry_server *server = serve_shm();
+	struct belfry_peer *peer;
+	char path[64];
+	bool heard;
+
+	assert_int_equal(write(hold[1], "", 1), 1);
+	wait_joined(server, 1);
+	snprintf(path, sizeof(path), "%s/ring", folder);
+	assert_int_equal(belfry_peer_create(&peer, path, &options, NULL), 0);
+	belfry_server_destroy(server);
+	server = serve_shm();
+	wait_joined(server, 1);
+	assert_int_equal(belfry_peer_ring(peer, 0, 0, NULL), 0);
+	heard = is_taken(belfry_peer_eventfd(peer, 0, 0));
+	belfry_peer_destroy(peer);
+	belfry_server_destroy(server);
+	return heard;
+}
+
 static int open_one_more(void)
 {
 	return dup(0) >= 0 ? 0 : 1; /* dup is not listed: belfry uses fcntl */
 }
 
-static int confined(int (*what)(void))
+static pid_t confine(int (*what)(void), bool all)
 {
-	scmp_filter_ctx filter = listed();
-	int status;
+	scmp_filter_ctx filter = listed(all);
 	pid_t pid;
 
 	fflush(NULL);
@@ -263,8 +362,28 @@ static int confined(int (*what)(void))
 	if (pid == 0)
 		_exit(seccomp_load(filter) < 0 ? 254 : what());
 	seccomp_release(filter);
+	return pid;
+}
+
+static int status_of(pid_t pid)
+{
+	int status;
+
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return status;
+}
+
+static void assert_success(int status)
+{
+	if (WIFSIGNALED(status))
+		fail_msg("signal %d", WTERMSIG(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void make_folder(void)
+{
+	strcpy(folder, "/tmp/belfry-XXXXXX");
+	assert_non_null(mkdtemp(folder));
 }
 
 static void vms_need_no_other_system_calls_than_those_listed(void **state)
@@ -272,37 +391,53 @@ static void vms_need_no_other_system_calls_than_those_listed(void **state)
 	char file[64];
 	int status;
 
-	assert_non_null(mkdtemp(folder));
-	status = confined(run_all);
+	make_folder();
+	status = status_of(confine(run_all, false));
 	snprintf(file, sizeof(file), "%s/file", folder);
 	unlink(file);
 	assert_int_equal(rmdir(folder), 0);
 	snprintf(file, sizeof(file), "/dev/shm/%s", folder + 5);
 	unlink(file);
-	if (WIFSIGNALED(status))
-		fail_msg("signal %d", WTERMSIG(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_success(status);
+}
+
+static void nor_to_meet_a_server_again(void **state)
+{
+	int memory;
+	bool heard;
+	pid_t pid;
+
+	make_folder();
+	memory = shm_open(folder + 5, O_RDWR | O_CREAT | O_EXCL, 0600);
+	assert_int_equal(ftruncate(memory, 4096), 0);
+	close(memory);
+	assert_int_equal(pipe(hold), 0);
+	pid = confine(meet_again, false);
+	close(hold[0]);
+	heard = lose_and_meet();
+	close(hold[1]);
+	shm_unlink(folder + 5);
+	assert_int_equal(rmdir(folder), 0);
+	assert_success(status_of(pid));
+	assert_true(heard);
 }
 
 static void servers_and_peers_neither(void **state)
 {
 	int status;
 
-	strcpy(folder, "/tmp/belfry-XXXXXX");
-	assert_non_null(mkdtemp(folder));
+	make_folder();
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-	status = confined(serve_all);
+	status = status_of(confine(serve_all, true));
 	close(ends[0]);
 	close(ends[1]);
 	assert_int_equal(rmdir(folder), 0);
-	if (WIFSIGNALED(status))
-		fail_msg("signal %d", WTERMSIG(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_success(status);
 }
 
 static void the_filter_of_this_test_works(void **state)
 {
-	int status = confined(open_one_more);
+	int status = status_of(confine(open_one_more, true));
 
 	assert_true(WIFSIGNALED(status));
 	assert_int_equal(WTERMSIG(status), SIGSYS);
@@ -312,6 +447,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(vms_need_no_other_system_calls_than_those_listed),
+		cmocka_unit_test(nor_to_meet_a_server_again),
 		cmocka_unit_test(servers_and_peers_neither),
 		cmocka_unit_test(the_filter_of_this_test_works),
 	};
