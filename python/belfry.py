@@ -369,7 +369,7 @@ class Config(_Handle):
     _destroy = staticmethod(_lib.config_destroy)
 
     def __init__(self, text=None, file=None):
-        self._log = None
+        self._logs = []
         super().__init__(_lib.config_create)
         if text is not None:
             self.load_string(text)
@@ -439,8 +439,9 @@ class Config(_Handle):
 
     def set_log(self, function, level=LogLevel.INFO):
         """function(level, line), for what is made from this from now on."""
-        self._log = _LogFn(lambda user, level, line: function(LogLevel(level), line.decode()))
-        _lib.config_set_log(self._h, self._log, None, level)
+        log = _LogFn(lambda user, level, line: function(LogLevel(level), line.decode()))
+        self._logs.append(log)  # what has been made by now goes on calling the one before
+        _lib.config_set_log(self._h, log, None, level)
 
 
 class Links(_Handle):

@@ -2,6 +2,7 @@
 """tests/install/python.t - python/belfry.py: the examples, and the library's words as Python's"""
 import ctypes
 import errno
+import gc
 import os
 import re
 import select
@@ -127,6 +128,20 @@ class Life(unittest.TestCase):
             vm.close()
             self.assertEqual(set(refused), {errno.EDEADLK})
             refused.clear()
+
+    def test_each_vm_keeps_the_log_it_was_made_with(self):
+        logs = [], []
+        config = one_vm("idle")
+        config.set_log(lambda level, line: logs[0].append(line))
+        with belfry.VM(config, "vm") as vm:
+            vm.start()
+            config.set_log(lambda level, line: logs[1].append(line))
+            gc.collect()
+            spare = [belfry._LogFn(lambda *_: os._exit(9)) for _ in range(64)]
+            vm.stop()
+            vm.wait(LIMIT)
+        self.assertIn("stopped", logs[0][-1])
+        self.assertEqual((logs[1], len(spare)), ([], 64))
 
     def test_a_wait_has_a_limit(self):
         with belfry.VM(one_vm("idle"), "vm") as vm:
