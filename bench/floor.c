@@ -40,7 +40,7 @@ struct vm {
 	int bell; /* eventfd that interrupts this VM */
 	int console;
 	pthread_t thread;
-	bool threaded;
+	bool threaded, alone;
 
 	char line[256]; /* of its console, so far */
 	size_t line_used;
@@ -232,20 +232,16 @@ static int wire_all(struct floor *f, struct belfry_error *err)
 
 /* ---- running ---- */
 
-static void end_line(struct vm *vm)
+/* As belfry does: byte by byte when it is alone, by the line when others write, too. */
+static void put_char(struct vm *vm, char c)
 {
-	vm->line[vm->line_used++] = '\n';
+	if (c == '\n' || vm->line_used < sizeof(vm->line) - 1)
+		vm->line[vm->line_used++] = c;
+	if (c != '\n' && !vm->alone)
+		return;
 	if (write(vm->console, vm->line, vm->line_used) < 0)
 		vm->console = -1; /* nobody reads it: go on */
 	vm->line_used = 0;
-}
-
-static void put_char(struct vm *vm, char c)
-{
-	if (c == '\n')
-		end_line(vm);
-	else if (vm->line_used < sizeof(vm->line) - 1)
-		vm->line[vm->line_used++] = c;
 }
 
 static void count(uint64_t *counter)
@@ -430,6 +426,7 @@ int floor_create(struct floor **out, const struct floor_config *cfg,
 					 .fd = -1,
 					 .vcpu = -1,
 					 .bell = -1,
+					 .alone = f->n == 1,
 					 .console = cfg->consoles[i],
 					 .status = FLOOR_RUNNING };
 	r = start_all(f, cfg, err);

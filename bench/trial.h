@@ -121,6 +121,7 @@ extern const struct vmm_ops vmm_qemu;
 #define START_ARGS_MAX 48
 
 struct start_args {
+	int ends; /* its status after a guest that ended well */
 	const char *argv[START_ARGS_MAX];
 	char text[START_ARGS_MAX][320];
 	unsigned int n;

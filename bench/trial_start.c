@@ -17,10 +17,11 @@
 #include "bench/crowd.h"
 #include "bench/trial.h"
 
-#define STARTS    3 /* of a run */
-#define OUTPUT_MS 20000
-#define LINK_SIZE (16 << 20)
-#define KERNEL_FD 100 /* what the program finds the guest at */
+#define STARTS     3 /* of a run */
+#define OUTPUT_MS  20000
+#define OUTPUT_MAX 100
+#define LINK_SIZE  (16 << 20)
+#define KERNEL_FD  100 /* what the program finds the guest at */
 
 extern char **environ;
 
@@ -62,38 +63,51 @@ static int spawn(const struct start_args *a, int kernel, int output, int errors,
 	return e ? bf_err_sys(err, e, "%s", a->argv[0]) : 0;
 }
 
-/* Read until the program has closed its output. Return: when the first byte came; 0. */
-static uint64_t drain(int fd)
+/*
+ * Read until the program has closed its output; what there is room for is in @text.
+ * Return: when the first byte came; 0.
+ */
+static uint64_t drain(int fd, char *text, size_t room)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
 	uint64_t first = 0;
+	size_t used = 0;
 	char buf[4096];
+	ssize_t n;
 
-	while (poll(&poll_fd, 1, OUTPUT_MS) > 0 && read(fd, buf, sizeof(buf)) > 0)
+	while (poll(&poll_fd, 1, OUTPUT_MS) > 0 && (n = read(fd, buf, sizeof(buf))) > 0) {
 		if (!first)
 			first = bf_now_ns();
+		for (ssize_t i = 0; i < n && used < room - 1; i++)
+			text[used++] = buf[i];
+	}
+	text[used] = '\0';
 	return first;
 }
 
-static int no_output(int errors, int wstatus, struct belfry_error *err)
+/* What it said is @text, what it complained about is in @errors. */
+static int not_the_guest(const char *text, int errors, int wstatus,
+			 struct belfry_error *err)
 {
-	char text[200] = "";
-	ssize_t n = pread(errors, text, sizeof(text) - 1, 0);
+	const int said = (int)strcspn(text, "\n");
+	char words[200] = "";
+	ssize_t n = pread(errors, words, sizeof(words) - 1, 0);
 
-	text[n > 0 ? n : 0] = '\0';
-	return bf_err(err, EIO, "it ended %s without output%s%.*s",
-		      trial_end_of(wstatus).text, *text ? ": " : "",
-		      (int)strcspn(text, "\n"), text);
+	words[n > 0 ? n : 0] = '\0';
+	return bf_err(err, EIO, "it ended %s %s%.*s%s%s%.*s", trial_end_of(wstatus).text,
+		      said ? "and said '" : "without output", said, text, said ? "'" : "",
+		      *words ? ": " : "", (int)strcspn(words, "\n"), words);
 }
 
 /* Return: how long it took, in nanoseconds; a negative errno. */
-static int64_t start_once(const struct start_args *a, int kernel,
+static int64_t start_once(const struct start_args *a, int kernel, const char *greeting,
 			  struct belfry_error *err)
 {
 	BF_CLOSE int errors = memfd_create("belfry-bench-errors", MFD_CLOEXEC);
 	BF_CLOSE int from = -1;
 	uint64_t before, first;
 	int ends[2], wstatus = 0, r;
+	char text[OUTPUT_MAX];
 	pid_t pid;
 
 	if (errors < 0 || pipe2(ends, O_CLOEXEC) < 0)
@@ -104,9 +118,12 @@ static int64_t start_once(const struct start_args *a, int kernel,
 	close(ends[1]);
 	if (r < 0)
 		return r;
-	first = drain(from);
+	first = drain(from, text, sizeof(text));
 	waitpid(pid, &wstatus, 0);
-	return first ? (int64_t)(first - before) : no_output(errors, wstatus, err);
+	if (strncmp(text, greeting, strlen(greeting)) != 0 || !WIFEXITED(wstatus) ||
+	    WEXITSTATUS(wstatus) != a->ends)
+		return not_the_guest(text, errors, wstatus, err);
+	return first - before;
 }
 
 static int open_link(const struct bench_trial *t, char *path, size_t room,
@@ -123,6 +140,7 @@ static int open_link(const struct bench_trial *t, char *path, size_t room,
 int bench_measure_starts(const struct bench_trial *t, struct belfry_error *err)
 {
 	const int kernel = t->scenario->guest ? t->lab->kernel : t->lab->hello;
+	const char *greeting = t->scenario->guest ? "ready\n" : "hello\n";
 	volatile struct bench_page *page = t->lab->page;
 	volatile uint32_t *samples =
 		(volatile uint32_t *)((volatile uint8_t *)page + BENCH_SAMPLES);
@@ -138,7 +156,7 @@ int bench_measure_starts(const struct bench_trial *t, struct belfry_error *err)
 	snprintf(guest, sizeof(guest), "/proc/self/fd/%d", KERNEL_FD);
 	args_of[t->contestant](&a, t->lab, guest, *path ? path : NULL);
 	for (unsigned int i = 0; i < STARTS; i++) {
-		ns = start_once(&a, kernel, err);
+		ns = start_once(&a, kernel, greeting, err);
 		if (ns < 0)
 			return ns;
 		samples[i] = ns < UINT32_MAX ? ns : UINT32_MAX;

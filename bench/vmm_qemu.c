@@ -21,6 +21,9 @@
 
 #define STATUS_CRASHED 255
 
+/* isa-debug-exit makes twice the guest's status, plus 1, of it. */
+#define QEMU_DONE 1
+
 struct qemus {
 	int status[GUESTS_MAX];
 };
@@ -176,7 +179,6 @@ static void pin(struct guests *g)
 		pin_vcpus(g->pids[i], g->guest[i].cpu);
 }
 
-/* isa-debug-exit makes twice the guest's status, plus 1, of it. */
 static int status(struct guests *g, unsigned int i)
 {
 	struct qemus *qemus = g->vmm;
@@ -208,6 +210,7 @@ void start_args_qemu(struct start_args *a, const struct bench_lab *lab,
 {
 	char chardev[128];
 
+	a->ends = QEMU_DONE;
 	common_args(a, lab, socket ? "pc" : "microvm");
 	start_arg(a, "-kernel");
 	start_arg(a, "%s", kernel);

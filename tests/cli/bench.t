@@ -5,6 +5,7 @@ use warnings;
 use FindBin;
 use JSON::PP;
 use POSIX ':sys_wait_h';
+use Socket;
 use lib $FindBin::Bin;
 use Belfry;
 use Bench;
@@ -96,6 +97,38 @@ for (['is killed', "#!/bin/sh\n", 'kill -SEGV $$', 'by signal 11 \\(Segmentation
 			: qr/^  qemu +failed: guest [ab] ended too early, with status 255: \Q$words\E$/m, 'doorbell-halt';
 	};
 }
+
+for (['says something else', 'echo "qemu: cannot do that"; exit 1', qr/with status 1 and said 'qemu: cannot do that'/],
+	['says a guest\'s first words and fails', 'echo hello; echo oh >&2; exit 3', qr/with status 3 and said 'hello': oh/]) {
+	my ($name, $what, $words) = @$_;
+	subtest "the start of a program that $name is not measured" => sub {
+		chmod 0755, config('fake/qemu-system-x86_64', "#!/bin/sh\n[ \$1 != --version ] || exit 0\n$what\n");
+		local $ENV{PATH} = "$dir/fake:$ENV{PATH}";
+		($status, $out) = belfry('bench', 'start', '--runs', 1, '--ms', 10, '--contestants', 'qemu');
+		is $status, 1, 'status';
+		like $out, qr/^  qemu +failed: it ended $words$/m, 'said';
+	};
+}
+
+subtest 'the floor shows each byte when it comes, as belfry does' => sub {
+	for my $args ([ 'bench', '--floor', '--no-link', guest('hello') ],
+		[ 'run', '--set', 'vms.vm.kernel=' . guest('hello') ]) {
+		socketpair my $from, my $to, AF_UNIX, SOCK_SEQPACKET, PF_UNSPEC or die "socketpair: $!";
+		my ($pid, @writes) = fork // die "fork: $!";
+		if ($pid == 0) {
+			open STDOUT, '>&', $to;
+			exec $belfry, @$args or POSIX::_exit(127);
+		}
+		close $to;
+		for (1 .. 6) {
+			sysread $from, my $bytes, 4096;
+			push @writes, $bytes;
+		}
+		is join('|', @writes), "h|e|l|l|o|\n", $args->[0];
+		kill 'KILL', $pid;
+		waitpid $pid, 0;
+	}
+};
 
 subtest 'a run that fails is counted, also when others do not' => sub {
 	my $qemu = config('fake/qemu-system-x86_64', "#!/bin/sh\n[ \$1 != --version ] || exit 0\n" .
