@@ -139,6 +139,7 @@ static int open_signals(struct serve *sv)
 {
 	sigset_t set;
 
+	signal(SIGPIPE, SIG_IGN); /* whoever read the log may have gone */
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* cli/serve_log.c - belfry serve: where the log goes */
+/*
+ * cli/serve_log.c - belfry serve: where the log goes
+ *
+ * Whoever reads it may stop, or go away: clients are not to wait for that. What does not
+ * fit is lost, and counted.
+ */
+#include <poll.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,14 +24,40 @@ static const int priorities[] = {
 	[BELFRY_LOG_DEBUG] = LOG_DEBUG,
 };
 
+/* A pipe with room has it for a whole line. */
+static bool has_room(void)
+{
+	struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	return poll(&fd, 1, 0) == 1 && (fd.revents & POLLOUT);
+}
+
+__attribute__((format(printf, 1, 2))) static void write_line(const char *fmt, ...)
+{
+	static unsigned int lost; /* the process's, as standard error is */
+	va_list ap;
+
+	if (lost > 0 && has_room()) {
+		fprintf(stderr, "belfry: %u lines of the log were lost\n", lost);
+		lost = 0;
+	}
+	if (!has_room()) {
+		lost++;
+		return;
+	}
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+}
+
 static void log_line(void *user, enum belfry_log_level level, const char *line)
 {
-	cli_say("%s", line);
+	write_line("belfry: %s\n", line);
 }
 
 static void log_to_journal(void *user, enum belfry_log_level level, const char *line)
 {
-	fprintf(stderr, "<%d>%s\n", priorities[level], line);
+	write_line("<%d>%s\n", priorities[level], line);
 }
 
 static void log_to_syslog(void *user, enum belfry_log_level level, const char *line)
@@ -50,6 +83,11 @@ belfry_log_fn *serve_log_of(const struct serve *sv)
 	return stderr_is_journal() ? log_to_journal : log_line;
 }
 
+static void say_line(const char *line)
+{
+	log_line(NULL, BELFRY_LOG_ERROR, line);
+}
+
 static void say_to_journal(const char *line)
 {
 	log_to_journal(NULL, BELFRY_LOG_ERROR, line);
@@ -64,6 +102,6 @@ void serve_say_to_log(const struct serve *sv)
 {
 	if (sv->daemonize)
 		cli_say_by(say_to_syslog);
-	else if (stderr_is_journal())
-		cli_say_by(say_to_journal);
+	else
+		cli_say_by(stderr_is_journal() ? say_to_journal : say_line);
 }

@@ -6,7 +6,9 @@ use FindBin;
 use lib $FindBin::Bin;
 use Belfry;
 use Serve;
+use Fcntl;
 use JSON::PP;
+use POSIX 'mkfifo';
 use Socket;
 use Test::More;
 
@@ -470,6 +472,46 @@ subtest 'the background' => sub {
 };
 
 # --- where the log goes ---
+
+# A server whose log we read, or not.
+sub serve_with_reader {
+	mkfifo "$dir/log", 0600;
+	sysopen my $reader, "$dir/log", O_RDWR | O_NONBLOCK;
+	my $server = spawn('sh', '-c', 'exec 2> "$0"; exec "$@"', "$dir/log", $belfry, 'serve', '-S', $path);
+	wait_socket();
+	unlink "$dir/log";
+	return ($server, $reader);
+}
+
+subtest 'the server outlives whoever reads its log' => sub {
+	my ($server, $reader) = serve_with_reader();
+	close $reader;
+	my $inside = connect_raw();
+	is wait_peers(1)->{counters}{joined}, 1, 'clients join';
+	($status) = end($server);
+	is $status, 0, 'it ends well';
+	is_deeply [glob("$dir/ring*")], [], 'no file is left behind';
+};
+
+subtest 'clients do not wait for whoever reads the log' => sub {
+	my ($server, $reader) = serve_with_reader();
+	for (1 .. 1200) {
+		close connect_raw();
+	}
+	is status_of($path)->{server}, 'ivshmem', 'the server answers';
+	is wait_peers(0)->{counters}{peers}, 0, 'and has seen all of them leave';
+	my $lost = qr/^belfry: [1-9]\d* lines of the log were lost\nbelfry: ivshmem: peer /m;
+	my $said = '';
+	sysread $reader, $said, 1 << 20;
+	close connect_raw();
+	for (1 .. 500) {
+		last if $said =~ $lost;
+		select undef, undef, undef, 0.01;
+		sysread $reader, $said, 1 << 20, length $said;
+	}
+	like $said, $lost, 'how many lines were lost is in the log';
+	end($server);
+};
 
 sub mistake_is_read {
 	my ($pid, $file) = @_;
