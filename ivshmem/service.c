@@ -350,7 +350,7 @@ static int make_core(struct belfry_server *s, struct heirloom *h,
 	return s->anew ? 0 : bf_server_restore(s->core, carrier_of, h, err);
 }
 
-static int set_access(struct bf_listener_conf *listen, const struct bf_service_conf *conf,
+int bf_service_access(struct bf_listener_conf *listen, const struct bf_service_conf *conf,
 		      struct belfry_error *err)
 {
 	unsigned int mode = 0;
@@ -374,10 +374,8 @@ static int make_socket(struct belfry_server *s, const struct bf_service_conf *co
 {
 	struct bf_listener_conf listen = { .path = s->path ? s->path : s->conf.name,
 					   .patience_ns = SHORTAGE_NS };
-	int r = set_access(&listen, conf, err);
+	int r = 0;
 
-	if (r < 0)
-		return r;
 	listen.sock = inherit(h, "listen");
 	if (listen.sock >= 0 && !bf_listener_may_use(listen.sock)) {
 		bf_log(&s->log, BELFRY_LOG_WARNING,
@@ -388,6 +386,10 @@ static int make_socket(struct belfry_server *s, const struct bf_service_conf *co
 	s->activated = listen.sock < 0;
 	if (listen.sock < 0)
 		listen.sock = inherit(h, "activated");
+	if (listen.sock < 0) /* else it has been made, and clients may be there */
+		r = bf_service_access(&listen, conf, err);
+	if (r < 0)
+		return r;
 	if (listen.sock < 0 && conf->path.fd >= 0)
 		listen.sock = fcntl(conf->path.fd, F_DUPFD_CLOEXEC, 0);
 	s->activated = s->activated && listen.sock >= 0;

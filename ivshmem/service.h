@@ -15,6 +15,7 @@
 #include "ivshmem/server_conf.h"
 
 struct bf_limits;
+struct bf_listener_conf;
 
 #define BF_SERVICE_IDS (BF_IVSHMEM_ID_MAX + 1)
 
@@ -52,6 +53,10 @@ int bf_service_conf_copy(struct bf_service_conf *to, const struct bf_service_con
 
 /* What @conf says of who may join. @out is filled in on success. Return: 0; -EINVAL. */
 int bf_service_limits(struct bf_limits *out, const struct bf_service_conf *conf,
+		      struct belfry_error *err);
+
+/* What @conf says of the socket's file: owner, group, mode. Return: 0; -EINVAL. */
+int bf_service_access(struct bf_listener_conf *listen, const struct bf_service_conf *conf,
 		      struct belfry_error *err);
 
 /* The least severe line that is of interest to our user and to the configuration. */

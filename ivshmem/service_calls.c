@@ -9,6 +9,7 @@
 #include "base/own.h"
 #include "base/sized.h"
 #include "base/thread.h"
+#include "ivshmem/listen.h"
 #include "ivshmem/policy.h"
 #include "ivshmem/server.h"
 #include "ivshmem/service.h"
@@ -295,9 +296,12 @@ int bf_service_reload(struct belfry_server *s, const struct bf_service_conf *con
 		      struct belfry_error *err)
 {
 	struct bf_service_conf next = { 0 };
+	struct bf_listener_conf listen;
 	struct bf_limits limits;
-	int r = bf_service_limits(&limits, conf, err);
+	int r = bf_service_access(&listen, conf, err); /* the next server makes it so */
 
+	if (r == 0)
+		r = bf_service_limits(&limits, conf, err);
 	if (r < 0)
 		return r;
 	r = bf_service_enter(s, err);

@@ -96,7 +96,9 @@ subtest 'a configuration with a mistake is found before the upgrade' => sub {
 	my $inside = connect_raw();
 	my $before = wait_peers(1);
 	for ([$good . "  a b: [\n", 'does not parse'], [undef, 'is gone'],
-		["servers:\n  a: { path: $path, allow_uids: nobody-at-all }\n", 'names nobody'])
+		["servers:\n  a: { path: $path, allow_uids: nobody-at-all }\n", 'names nobody'],
+		["servers:\n  a: { path: $path, owner: nobody-at-all }\n", 'names no owner'],
+		["servers:\n  a: { path: $path, group: none-at-all }\n", 'names no group'])
 	{
 		my ($text, $what) = @$_;
 		my $said = () = slurp("$dir/err.$server->{n}") =~ /failed, serving on/g;
@@ -146,6 +148,20 @@ subtest 'the same peers, IDs and memory are there after a kill' => sub {
 	is $status, 0, 'and has rung it' or diag $err;
 	unlike $err, qr/lost/, 'who was there has noticed nothing';
 	end($manager);
+};
+
+subtest 'an owner who has gone is no reason to begin anew' => sub {
+	my $text = "servers:\n  a: { path: $path, owner: %s, group: %s }\n";
+	my $file = config('owner.yaml', sprintf $text, 0, 0);
+	my $manager = managed(['--kill-ms', 1500, '--kills', 1], $file);
+	my $inside = connect_raw();
+	my $before = wait_peers(1);
+	config('owner.yaml', sprintf $text, 'nobody-at-all', 'none-at-all');
+	ok wait_for($manager, qr/killed by 9.*notify READY=1/s), 'killed, and started again';
+	wait_socket();
+	is_deeply who(status_of($path)), who($before), 'the peer is there';
+	($status) = end($manager);
+	is $status, 0, 'status';
 };
 
 subtest 'a client whose descriptors are lost has left' => sub {
