@@ -462,11 +462,11 @@ void belfry_server_destroy(struct belfry_server *s)
 	bf_service_end_thread(s);
 	if (s->core) {
 		bf_service_unstore(s);
-		bf_control_stop(&s->control);
-		bf_loop_cancel(s->loop, &s->metrics_op);
+		bf_service_remove_extras(s);
 		bf_server_destroy(s->core);
 	}
-	bf_service_remove_extras(s);
+	if (s->made_shm)
+		bf_memory_unlink_shm(&s->conf.shm, s->memory);
 	bf_loop_destroy(s->loop);
 	bf_close(&s->state);
 	bf_close(&s->memory);

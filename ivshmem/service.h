@@ -33,6 +33,7 @@ struct belfry_server {
 	bool made_shm;
 	int pid_fd; /* of files that we have written, and are ours to remove; -1: none */
 	int metrics_fd;
+	bool moves; /* a successor has its files at other places */
 	bool inherited_memory;
 	bool anew;      /* nothing is known of clients of a server before */
 	bool activated; /* the socket was not made by us, nor by who was before us */

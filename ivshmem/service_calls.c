@@ -246,6 +246,13 @@ static bool may_change(const struct bf_key *key)
 	return false;
 }
 
+/* Does @key name a file that the server makes, and a successor would make elsewhere? */
+static bool is_of_a_file(const struct bf_key *key)
+{
+	return strcmp(key->name, "control") == 0 || strcmp(key->name, "metrics") == 0 ||
+	       strcmp(key->name, "pid_file") == 0;
+}
+
 static bool differs(const struct bf_key *key, const void *a, const void *b)
 {
 	struct bf_size_text na, nb;
@@ -263,6 +270,7 @@ static int merge(struct belfry_server *s, struct bf_service_conf *out,
 	const char *text;
 	int r = bf_service_conf_copy(out, &s->conf, err);
 
+	s->moves = false;
 	for (const struct bf_key *key = bf_server_keys; key->name && r == 0; key++) {
 		if (!differs(key, out, now))
 			continue;
@@ -270,6 +278,7 @@ static int merge(struct belfry_server *s, struct bf_service_conf *out,
 			bf_log(&s->log, BELFRY_LOG_WARNING,
 			       "%s: %s stays as it is until the server starts anew",
 			       s->conf.name, key->name);
+			s->moves |= is_of_a_file(key);
 			continue;
 		}
 		text = bf_schema_text(key, now, &number);

@@ -165,8 +165,8 @@ int bf_service_make_extras(struct belfry_server *s, struct belfry_error *err)
 
 void bf_service_remove_extras(struct belfry_server *s)
 {
+	bf_control_stop(&s->control);
+	bf_loop_cancel(s->loop, &s->metrics_op);
 	remove_file(s->conf.metrics.path, &s->metrics_fd);
 	remove_file(s->conf.pid_file.path, &s->pid_fd);
-	if (s->made_shm)
-		bf_memory_unlink_shm(&s->conf.shm, s->memory);
 }

@@ -141,6 +141,21 @@ int belfry_server_set_store(struct belfry_server *s,
 	return r;
 }
 
+/* Files that a successor has elsewhere are not left to it; without one they come back. */
+static int hand_on(struct belfry_server *s, const struct outlet *o,
+		   struct belfry_error *err)
+{
+	struct belfry_error why;
+	int r;
+
+	if (s->moves)
+		bf_service_remove_extras(s);
+	r = o->fn(o->user, NULL, -1);
+	if (s->moves && bf_service_make_extras(s, &why) < 0)
+		bf_log(&s->log, BELFRY_LOG_ERROR, "%s", why.msg);
+	return r < 0 ? bf_err_sys(err, -r, "%s: handing over", s->conf.name) : 0;
+}
+
 static int hand_all(struct belfry_server *s, const struct outlet *o,
 		    struct belfry_error *err)
 {
@@ -149,12 +164,7 @@ static int hand_all(struct belfry_server *s, const struct outlet *o,
 
 	if (r == 0)
 		r = bf_server_store_all(s->core, &core, err);
-	if (r == 0) {
-		r = o->fn(o->user, NULL, -1);
-		if (r < 0)
-			bf_err_sys(err, -r, "%s: handing over", s->conf.name);
-	}
-	return r;
+	return r == 0 ? hand_on(s, o, err) : r;
 }
 
 int belfry_server_handover(struct belfry_server *s,

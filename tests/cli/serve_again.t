@@ -115,6 +115,25 @@ subtest 'a configuration with a mistake is found before the upgrade' => sub {
 	is_deeply [glob("$dir/ring*")], [], 'no file is left behind';
 };
 
+subtest 'files that have another place after an upgrade are not left behind' => sub {
+	my $text = "servers:\n  a: { path: $path, control: $dir/%s.control, pid_file: $dir/%s.pid, " .
+		"metrics: $dir/%s.prom }\n";
+	my $file = config('moves.yaml', $text =~ s/%s/old/gr);
+	my $server = serve($file);
+	my $inside = connect_raw();
+	sysread $inside, my $version, 8; # it is let in
+	my $there = sub { return [map { s{.*/}{}r } sort glob("$dir/{old,new}.*")] };
+	is_deeply $there->(), [map { "old.$_" } qw(control pid prom)], 'they are there';
+	config('moves.yaml', $text =~ s/%s/new/gr);
+	kill 'USR2', $server->{pid};
+	ok wait_for_error($server, qr/1 clients are there/), 'upgraded';
+	is_deeply $there->(), [map { "new.$_" } qw(control pid prom)], 'now they are elsewhere';
+	($status, $out) = belfry('serve', '--status', "$dir/new.control");
+	like $out, qr/"peers": 1,/, 'and the peer is there';
+	end($server);
+	is_deeply $there->(), [], 'at the end, none is left';
+};
+
 SKIP: {
 skip unable('built without libsystemd'), 1 if !has_libsystemd();
 

@@ -556,6 +556,28 @@ static void a_handover_that_fails_leaves_all_as_it_was(void **state)
 	assert_string_equal(heard(a), "0 0 -1+ 0+ 1+");
 }
 
+static int refuse_to_follow(void *user, const char *name, int fd)
+{
+	return name ? 0 : -ENOENT;
+}
+
+static void files_are_there_again_when_nobody_follows(void **state)
+{
+	struct fixture *f = *state;
+	char pid[80];
+
+	snprintf(pid, sizeof(pid), "%s.pid", f->path);
+	set(f, "pid_file", pid);
+	start(f);
+	set(f, "pid_file", "/nonexistent/elsewhere");
+	assert_int_equal(belfry_server_reload(f->server, f->cfg, "ring", &f->err), 0);
+	assert_int_equal(belfry_server_handover(f->server, refuse_to_follow, f, &f->err),
+			 -ENOENT);
+	assert_int_equal(access(pid, F_OK), 0);
+	belfry_server_destroy(bf_take_ptr(&f->server));
+	assert_int_equal(access(pid, F_OK), -1);
+}
+
 static void a_successor_without_state_begins_anew(void **state)
 {
 	struct fixture *f = *state;
@@ -930,6 +952,7 @@ int main(void)
 		TEST(a_client_that_the_store_does_not_take_is_refused),
 		TEST(a_client_that_the_store_has_no_room_for_waits),
 		TEST(a_handover_that_fails_leaves_all_as_it_was),
+		TEST(files_are_there_again_when_nobody_follows),
 		TEST(a_successor_without_state_begins_anew),
 		TEST(with_a_store_capacity_follows_what_may_be_in_flight),
 		TEST(a_server_that_cannot_start_leaves_no_shared_memory),
