@@ -19,7 +19,8 @@ belfry-server.h and their manual pages, libbelfry(3), say what they do. What is 
   runs out of time raises TimeoutError.
 - Times are seconds, and None is no limit. Ctrl-C ends a wait.
 - close(), the end of `with`, or the garbage collector destroys a handle. What has been
-  closed raises ValueError. A handle's own callback cannot close it (EDEADLK).
+  closed raises ValueError. A handle's own callback cannot close it (EDEADLK);
+  if the last reference goes in a callback, another thread closes it.
 - Callbacks come on threads of the library, one at a time for each handle; exceptions they
   raise are printed and go no further.
 """
@@ -322,6 +323,14 @@ def _wait(timeout, look):
                 raise
 
 
+_thread = threading.local()
+
+
+def _callers():
+    """Of which handles this thread is in a callback, by id()."""
+    return getattr(_thread, "callers", ())
+
+
 class _Handle:
     """What the library has made, until close()."""
     _destroy = None
@@ -338,18 +347,19 @@ class _Handle:
 
     def _calls(self, function):
         """@function, of which close() knows while it runs."""
-        callers = self.__dict__.setdefault("_callers", set())
+        handle = id(self)
 
         def call(*args):
-            callers.add(threading.get_ident())
+            callers = _callers()
+            _thread.callers = (*callers, handle)
             try:
                 function(*args)
             finally:
-                callers.discard(threading.get_ident())
+                _thread.callers = callers
         return call
 
     def close(self):
-        if threading.get_ident() in getattr(self, "_callers", ()):
+        if id(self) in _callers():
             _fail(-errno.EDEADLK, f"a {type(self).__name__} cannot be closed by its callback")
         pointer, self._pointer = getattr(self, "_pointer", None), None
         if pointer:
@@ -361,7 +371,11 @@ class _Handle:
     def __exit__(self, *exception):
         self.close()
 
-    __del__ = close
+    def __del__(self):
+        if _callers():  # it may be its own: let another thread wait for that to return
+            threading.Thread(target=self.close).start()
+        else:
+            self.close()
 
 
 class Config(_Handle):
@@ -439,7 +453,8 @@ class Config(_Handle):
 
     def set_log(self, function, level=LogLevel.INFO):
         """function(level, line), for what is made from this from now on."""
-        log = _LogFn(lambda user, level, line: function(LogLevel(level), line.decode()))
+        log = _LogFn(self._calls(
+            lambda user, level, line: function(LogLevel(level), line.decode())))
         self._logs.append(log)  # what has been made by now goes on calling the one before
         _lib.config_set_log(self._h, log, None, level)
 
@@ -469,13 +484,12 @@ class VM(_Handle):
         if own_loop:
             _lib.vm_own_loop(self._h)
         if on_event:
-            call = self._calls(on_event)
-            self._on_event = _EventFn(lambda user, vm, event: call(event.contents.plain()))
+            self._on_event = _EventFn(self._calls(
+                lambda user, vm, event: on_event(event.contents.plain())))
             _lib.vm_set_events(self._h, self._on_event, None)
         if on_console:
-            write = self._calls(on_console)
-            self._on_console = _ConsoleFn(
-                lambda user, vm, data, size: write(ctypes.string_at(data, size)))
+            self._on_console = _ConsoleFn(self._calls(
+                lambda user, vm, data, size: on_console(ctypes.string_at(data, size))))
             _lib.vm_set_console(self._h, self._on_console, None)
 
     def start(self):
@@ -560,7 +574,7 @@ class Peer(_Handle):
         for name, function in callbacks.items():
             if name not in kinds:
                 raise TypeError(f"Peer has no callback '{name}'; there are {', '.join(kinds)}")
-            setattr(self._events, name, kinds[name](_without_user(self._calls(function))))
+            setattr(self._events, name, kinds[name](self._calls(_without_user(function))))
         options = _PeerOptions(vectors=vectors, no_reconnect=not reconnect,
                                timeout_ns=int(timeout * 1e9),
                                events=ctypes.pointer(self._events))

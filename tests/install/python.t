@@ -143,6 +143,36 @@ class Life(unittest.TestCase):
         self.assertIn("stopped", logs[0][-1])
         self.assertEqual((logs[1], len(spare)), ([], 64))
 
+    def test_a_callback_may_drop_the_last_reference(self):
+        config, before = one_vm("idle"), descriptors()
+
+        def run(kind):
+            held, last, dropped = [], threading.Event(), threading.Event()
+
+            def drop(*told):
+                if "stopped" in str(told).lower():
+                    last.wait(LIMIT)
+                    held.clear()
+                    gc.collect()
+                    dropped.set()
+            if kind == "log":
+                config.set_log(drop)
+                held.append(belfry.VM(config, "vm"))
+            else:
+                held.append(belfry.VM(config, "vm", on_event=drop))
+            held[0].start()
+            held[0].stop()
+            last.set()
+            self.assertTrue(dropped.wait(LIMIT))
+            config.set_log(print, belfry.LogLevel.ERROR)
+
+        for kind in ("event", "log"):
+            run(kind)
+            deadline = time.monotonic() + LIMIT
+            while descriptors() > before and time.monotonic() < deadline:
+                time.sleep(0.01)
+            self.assertEqual(descriptors(), before)
+
     def test_a_wait_has_a_limit(self):
         with belfry.VM(one_vm("idle"), "vm") as vm:
             vm.start()
