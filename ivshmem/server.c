@@ -22,9 +22,9 @@
  * came. Who keeps up thus knows a newcomer before the newcomer knows of it, and can ring
  * back at once.
  *
- * Nothing is ever left out. A client that has too much to be told, or takes nothing for
- * too long, is dropped between two messages, and the others are told. So no client holds
- * up another.
+ * Nothing is ever left out. A client that has too much to be told and does not catch up,
+ * or takes nothing for too long, is dropped between two messages, and the others are
+ * told. So no client holds up another.
  *
  * Passing descriptors faster than clients take them in makes the kernel refuse more
  * (ETOOMANYREFS): its limit is per user, so whoever reads nothing makes everybody wait.
@@ -113,7 +113,6 @@ void bf_server_set_limits(struct bf_server *s, struct bf_limits *limits)
 	bf_limits_fini(&s->limits);
 	s->limits = *limits;
 	*limits = (struct bf_limits){ 0 };
-	bf_server_stir(s); /* who has too much to be told by now is dropped */
 }
 
 void bf_server_set_level(struct bf_server *s, enum belfry_log_level level)

@@ -57,7 +57,7 @@ const struct bf_key bf_server_keys[] = {
 	{ "clients_per_uid", BF_UINT,   AT(clients_per_uid),  1,    CLIENTS_MAX, "65536",
 	  "clients of one user at a time" },
 	{ "queue",           BF_SIZE,   AT(queue),            4096, GIB,         "1M",
-	  "bytes that may wait for a client that does not read, then it is dropped" },
+	  "bytes that may wait for a client; beyond, it is to read and to catch up, or is dropped" },
 	{ "stall",           BF_UINT,   AT(stall),            1,    86400,       "30",
 	  "seconds in which a client may read nothing though it should, then it is dropped" },
 	{ "control",         BF_FILE,   AT(control),          1,    SOCKET_LAST, NULL,

@@ -29,6 +29,8 @@ struct bf_client {
 	uint64_t idle; /* while it or others wait: since when it has read nothing; 0: not
 			* noted yet */
 	int unread;    /* ... and what it has to read, in bytes of the kernel's */
+	uint64_t behind; /* since when it has not caught up with waiting_max; 0: it has */
+	uint64_t least;  /* ... and the least that waited since, in messages */
 };
 
 TAILQ_HEAD(bf_clients, bf_client);

@@ -143,10 +143,6 @@ static void client_send(struct bf_client *c)
 	while (bf_client_is_present(c) && !c->room_op.armed && c->entrant.waiting > 0 &&
 	       sent < BURST)
 		sent += send_window(c);
-	if (c->entrant.waiting > c->waiting_max)
-		bf_client_leave(c, BELFRY_LOG_WARNING,
-				"dropped: it does not read, %" PRIu64 " messages wait",
-				c->entrant.waiting);
 	if (bf_client_is_present(c) && c->entrant.waiting > 0 && !c->room_op.armed)
 		bf_server_stir(c->server);
 }
@@ -214,12 +210,41 @@ static void note_idle(struct bf_client *c, uint64_t now)
 	c->unread = bytes;
 }
 
+/*
+ * One that has too much to be told is to read between two looks: however fast it reads,
+ * many who come at once are more than it can take in. And it is to catch up, which is to
+ * have less to be told than it ever had since.
+ */
+static void drop_if_behind(struct bf_client *c, uint64_t now)
+{
+	const uint64_t waiting = c->entrant.waiting;
+	const uint64_t limit = c->server->limits.stall_ns;
+
+	if (waiting <= c->waiting_max) {
+		c->behind = 0;
+		return;
+	}
+	if (!c->behind || c->scarce || waiting < c->least) {
+		c->behind = now;
+		c->least = waiting;
+	}
+	if (c->idle < now && !c->scarce)
+		bf_client_leave(c, BELFRY_LOG_WARNING,
+				"dropped: it does not read, %" PRIu64 " messages wait",
+				waiting);
+	else if (limit && now - c->behind > limit)
+		bf_client_leave(c, BELFRY_LOG_WARNING,
+				"dropped: it does not catch up, %" PRIu64
+				" messages wait",
+				waiting);
+}
+
 /* One that reads, however slowly, is not: what it may lag behind is limited, too. */
 static void drop_if_idle(struct bf_client *c, uint64_t now)
 {
 	const uint64_t limit = c->server->limits.stall_ns;
 
-	if (now - c->idle <= limit)
+	if (limit == 0 || now - c->idle <= limit)
 		return;
 	if (c->stalled && !c->scarce)
 		bf_client_leave(c, BELFRY_LOG_WARNING,
@@ -248,8 +273,8 @@ static bool is_scarce(struct bf_server *s)
 }
 
 /*
- * Drop those who keep us or others waiting, and read nothing. Return: whether anybody
- * waits still.
+ * Drop those who keep us or others waiting, and read nothing or too little. Return:
+ * whether anybody waits still.
  */
 static bool drop_idle(struct bf_server *s)
 {
@@ -265,9 +290,11 @@ static bool drop_idle(struct bf_server *s)
 		waiting |= c->stalled != 0;
 		if (!scarce && !c->stalled) {
 			c->idle = 0;
+			c->behind = 0;
 			continue;
 		}
 		note_idle(c, now);
+		drop_if_behind(c, now);
 		drop_if_idle(c, now);
 	}
 	return waiting;
@@ -289,8 +316,8 @@ static void look_later(struct bf_server *s)
 {
 	uint64_t wait = s->limits.stall_ns / LOOKS;
 
-	if (s->limits.stall_ns == 0 || s->look_op.armed)
-		return;
-	wait = wait < LOOK_MAX_NS ? wait : LOOK_MAX_NS;
-	bf_loop_timer(s->loop, &s->look_op, wait);
+	if (wait == 0 || wait > LOOK_MAX_NS)
+		wait = LOOK_MAX_NS;
+	if (!s->look_op.armed)
+		bf_loop_timer(s->loop, &s->look_op, wait);
 }

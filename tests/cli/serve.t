@@ -387,7 +387,15 @@ subtest 'who reads slowly, but reads, stays' => sub {
 	end($server);
 };
 
-subtest 'who lags too many bytes behind is dropped' => sub {
+subtest 'who reads as fast as it can stays, however many come at once' => sub {
+	my $server = serve('-S', $path, qw(-n 2048 --queue 4k));
+	($status, $out, $err) = command("$build/clients", qw(--clients=6 --vectors=2048), $path);
+	is $status, 0, 'each has had every message' or diag $err;
+	is wait_peers(0)->{counters}{dropped}, 0, 'nobody was dropped';
+	end($server);
+};
+
+subtest 'who lags too many bytes behind and reads nothing is dropped' => sub {
 	my $server = serve('-S', $path, qw(-n 1000 --queue 4k));
 	my $silent = connect_raw();
 	wait_peers(1);

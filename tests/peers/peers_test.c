@@ -438,6 +438,20 @@ static void a_client_that_shuts_down_its_half_has_left(void **state)
 	assert_non_null(strstr(f->log.text, "ring: peer 1 has left\n"));
 }
 
+static bool somebody_is_dropped(void *arg)
+{
+	struct fixture *f = arg;
+
+	return strstr(f->log.text, "dropped");
+}
+
+static void limit_queue(struct fixture *f, uint64_t messages, uint64_t stall_ns)
+{
+	struct bf_limits limits = { .queue_max = messages, .stall_ns = stall_ns };
+
+	bf_server_set_limits(f->server, &limits);
+}
+
 static void a_client_that_does_not_read_is_dropped_and_the_others_told(void **state)
 {
 	struct fixture *f = *state;
@@ -446,10 +460,12 @@ static void a_client_that_does_not_read_is_dropped_and_the_others_told(void **st
 	int slow_id;
 
 	start_server(f, 128, 100);
+	limit_queue(f, 100, 300 * PARTY_MS);
 	enter(f, 0, 128);
 	BF_CLOSE int slow = enter_raw(f, &slow_id);
 	for (int i = 1; i < 6; i++)
 		enter(f, i, 128);
+	assert_true(party_run_until(f->loop, somebody_is_dropped, f));
 	party_run_idle(f->loop);
 	assert_non_null(strstr(f->log.text, "ring: peer 1 dropped: it does not read, "));
 	for (int i = 0; i < 6; i++) {
@@ -466,6 +482,26 @@ static void a_client_that_does_not_read_is_dropped_and_the_others_told(void **st
 	}
 	assert_true(messages > 3 + 2 * 128);
 	assert_int_equal(recv(slow, &(char){ 0 }, 1, MSG_DONTWAIT), 0);
+}
+
+/* It reads a message now and then, so what waits becomes no less for too long. */
+static void who_reads_and_does_not_catch_up_is_dropped(void **state)
+{
+	struct fixture *f = *state;
+	struct bf_wire_msg msg;
+
+	start_server(f, 512, 100);
+	limit_queue(f, 100, 500 * PARTY_MS);
+	BF_CLOSE int slow = enter_raw(f, NULL);
+	for (int i = 0; i < 3; i++)
+		enter(f, i, 512);
+	for (int i = 0; i < 250 && !somebody_is_dropped(f); i++) {
+		assert_true(read_raw(slow, &msg));
+		bf_close(&msg.fd);
+		bf_loop_run_once(f->loop, 10 * PARTY_MS);
+	}
+	assert_non_null(
+		strstr(f->log.text, "ring: peer 0 dropped: it does not catch up, "));
 }
 
 static void a_slow_client_is_spared_as_long_as_its_queue_allows(void **state)
@@ -912,6 +948,7 @@ int main(void)
 		TEST(a_client_that_speaks_is_dropped),
 		TEST(a_client_that_shuts_down_its_half_has_left),
 		TEST(a_client_that_does_not_read_is_dropped_and_the_others_told),
+		TEST(who_reads_and_does_not_catch_up_is_dropped),
 		TEST(a_slow_client_is_spared_as_long_as_its_queue_allows),
 		TEST(a_client_may_read_byte_by_byte),
 		TEST(a_socket_that_is_none_is_refused),
