@@ -47,17 +47,24 @@ static void put_figures(struct bench_text *t, const struct bench_series *s)
 		put_us(t, bench_percentile_of(&s->ns, i) / 1e3, s->ns.p50 < 1000 ? 3 : 2);
 }
 
-/* What belongs to one scenario only */
+/* What belongs to one scenario only: medians of the runs, and the worst of the clocks */
 static void put_extras(struct bench_text *t, const struct bench_series *s)
 {
-	const struct bench_run *last = &s->runs[s->n_runs - 1];
+	double coalesced[BENCH_RUNS_MAX], sleeps[BENCH_RUNS_MAX], error = 0, median;
 
-	if (last->coalesced > 1.005)
-		bench_put(t, "  %.1f rings an interrupt", last->coalesced);
-	if (last->sleeps > 0)
-		bench_put(t, "  slept in %.0f %% of rounds", last->sleeps * 100);
-	if (last->clock_error > 0)
-		bench_put(t, "  clocks to %.0f ns", last->clock_error);
+	for (unsigned int i = 0; i < s->n_runs; i++) {
+		coalesced[i] = s->runs[i].coalesced;
+		sleeps[i] = s->runs[i].sleeps;
+		error = s->runs[i].clock_error > error ? s->runs[i].clock_error : error;
+	}
+	median = bench_median(coalesced, s->n_runs);
+	if (median > 1.005)
+		bench_put(t, "  %.1f rings an interrupt", median);
+	median = bench_median(sleeps, s->n_runs);
+	if (median > 0)
+		bench_put(t, "  slept in %.0f %% of rounds", median * 100);
+	if (error > 0)
+		bench_put(t, "  clocks to %.0f ns", error);
 	if (s->failed_runs)
 		bench_put(t, "  %s: %s", bench_failed_words(s).text, s->reason);
 }

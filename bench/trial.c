@@ -227,8 +227,6 @@ static int time_guests(struct guests *g, const struct vmm_ops *vmm,
 	int64_t exits;
 	int r;
 
-	if (vmm->pin)
-		vmm->pin(g);
 	before = noise_count(g->pids, g->n_pids);
 	exits = vmm->exits(g);
 	page->go = BENCH_GO_START;

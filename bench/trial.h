@@ -104,7 +104,6 @@ struct trial_end trial_end_of(int wstatus);
 /* A VMM. One whose guests do not end is not stopped: the process is. */
 struct vmm_ops {
 	int (*start)(struct guests *g, struct belfry_error *err);
-	void (*pin)(struct guests *g);                   /* may be NULL */
 	int (*status)(struct guests *g, unsigned int i); /* 0: ended well */
 	int64_t (*exits)(struct guests *g);              /* so far; -1: not known */
 	void (*end)(struct guests *g); /* all guests have ended; may be NULL */

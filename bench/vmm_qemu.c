@@ -14,12 +14,16 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "bench/trial.h"
 
 #define STATUS_CRASHED 255
+#define PIN_MS         20000
+#define LOOK_NS        200000
 
 /* isa-debug-exit makes twice the guest's status, plus 1, of it. */
 #define QEMU_DONE 1
@@ -115,6 +119,67 @@ static void become_qemu(const struct guests *g, unsigned int i, struct start_arg
 	_exit(STATUS_CRASHED);
 }
 
+static bool is_vcpu(pid_t pid, const char *thread)
+{
+	char path[320], name[32] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%s/comm", (int)pid, thread);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (!fgets(name, sizeof(name), file))
+		*name = '\0';
+	fclose(file);
+	return strncmp(name, "CPU ", 4) == 0;
+}
+
+/* Return: whether it has a vCPU already. */
+static bool pin_vcpus(pid_t pid, int cpu)
+{
+	struct dirent *entry;
+	bool found = false;
+	char path[64];
+	cpu_set_t one;
+	DIR *dir;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir)))
+		if (is_vcpu(pid, entry->d_name)) {
+			sched_setaffinity(atoi(entry->d_name), sizeof(one), &one);
+			found = true;
+		}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+static bool has_ended(pid_t pid)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	return waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid;
+}
+
+/*
+ * QEMU makes its vCPU before its devices: it is pinned long before the guest warms up.
+ * One that ends without any is told of by whoever waits for its guest.
+ */
+static int pin(pid_t pid, int cpu, struct belfry_error *err)
+{
+	uint64_t limit = bf_now_ns() + PIN_MS * BF_NS_PER_MS;
+
+	while (cpu >= 0 && !pin_vcpus(pid, cpu) && !has_ended(pid)) {
+		if (bf_now_ns() > limit)
+			return bf_err(err, ETIMEDOUT, "QEMU has no thread of a vCPU");
+		nanosleep(&(struct timespec){ .tv_nsec = LOOK_NS }, NULL);
+	}
+	return 0;
+}
+
 static int start(struct guests *g, struct belfry_error *err)
 {
 	struct qemus *qemus = calloc(1, sizeof(*qemus));
@@ -136,47 +201,10 @@ static int start(struct guests *g, struct belfry_error *err)
 		qemus->status[i] = GUEST_RUNNING;
 		g->pids[g->n_pids++] = pid;
 	}
-	return 0;
-}
-
-static bool is_vcpu(pid_t pid, const char *thread)
-{
-	char path[320], name[32] = "";
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%s/comm", (int)pid, thread);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	if (!fgets(name, sizeof(name), file))
-		*name = '\0';
-	fclose(file);
-	return strncmp(name, "CPU ", 4) == 0;
-}
-
-static void pin_vcpus(pid_t pid, int cpu)
-{
-	struct dirent *entry;
-	char path[64];
-	cpu_set_t one;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-	dir = cpu >= 0 ? opendir(path) : NULL;
-	CPU_ZERO(&one);
-	while (dir && (entry = readdir(dir)))
-		if (is_vcpu(pid, entry->d_name)) {
-			CPU_SET(cpu, &one);
-			sched_setaffinity(atoi(entry->d_name), sizeof(one), &one);
-		}
-	if (dir)
-		closedir(dir);
-}
-
-static void pin(struct guests *g)
-{
 	for (unsigned int i = 0; i < g->n; i++)
-		pin_vcpus(g->pids[i], g->guest[i].cpu);
+		if (pin(g->pids[i], g->guest[i].cpu, err) < 0)
+			return err->code;
+	return 0;
 }
 
 static int status(struct guests *g, unsigned int i)
@@ -200,7 +228,6 @@ static int64_t exits(struct guests *g)
 
 const struct vmm_ops vmm_qemu = {
 	.start = start,
-	.pin = pin,
 	.status = status,
 	.exits = exits,
 };

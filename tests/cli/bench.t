@@ -98,6 +98,18 @@ for (['is killed', "#!/bin/sh\n", 'kill -SEGV $$', 'by signal 11 \\(Segmentation
 	};
 }
 
+# It is its own vCPU, and never gets to any guest.
+subtest "QEMU's vCPUs are pinned before their guests meet" => sub {
+	chmod 0755, config('fake/qemu-system-x86_64', "#!/bin/sh\n[ \$1 != --version ] || exit 0\n" .
+		"echo 'CPU 0/KVM' >/proc/\$\$/comm\nfor i in 1 2 3 4 5 6 7 8 9 10; do\n" .
+		"	grep -q '^Cpus_allowed_list:.0\$' /proc/\$\$/status && { echo pinned >&2; exit 3; }\n" .
+		"	sleep 0.2\ndone\necho not pinned >&2\n");
+	local $ENV{PATH} = "$dir/fake:$ENV{PATH}";
+	($status, $out) = belfry('bench', 'own-doorbell', '--runs', 1, '--ms', 10, '--contestants', 'qemu',
+		'--cpus', 0);
+	like $out, qr/^  qemu +failed: guest a ended too early, with status 3: pinned$/m, 'said';
+};
+
 for (['says something else', 'echo "qemu: cannot do that"; exit 1', qr/with status 1 and said 'qemu: cannot do that'/],
 	['says a guest\'s first words and fails', 'echo hello; echo oh >&2; exit 3', qr/with status 3 and said 'hello': oh/]) {
 	my ($name, $what, $words) = @$_;

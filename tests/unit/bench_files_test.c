@@ -163,6 +163,28 @@ static void columns_of_the_table_stay_apart(void **state)
 	bench_result_destroy(r);
 }
 
+/* Of the runs, not of the last one alone: the row is of all of them. */
+static void extras_are_of_all_runs(void **state)
+{
+	static const double runs[] = { 100, 100, 100 };
+	static const double errors[] = { 40, 8000, 30 }, sleeps[] = { 1, 0.5, 0.2 };
+	struct bench_result *r = new_result();
+	struct bench_series *s = add_series(r, "one-way", "belfry", BENCH_NS, runs, 3);
+	char *text;
+
+	for (int i = 0; i < 3; i++) {
+		s->runs[i].clock_error = errors[i];
+		s->runs[i].sleeps = sleeps[i];
+		s->runs[i].coalesced = errors[i];
+	}
+	text = bench_format_table(r, NULL);
+	assert_non_null(strstr(text,
+			       "  40.0 rings an interrupt  slept in 50 % of rounds  "
+			       "clocks to 8000 ns\n"));
+	free(text);
+	bench_result_destroy(r);
+}
+
 /* Two runs with a sample each: the median of their p50s would be 15. */
 static void there_is_one_p50_in_all_reports(void **state)
 {
@@ -268,6 +290,7 @@ int main(void)
 		cmocka_unit_test(several_series_get_a_file_each),
 		cmocka_unit_test(the_clock_is_none_of_several),
 		cmocka_unit_test(columns_of_the_table_stay_apart),
+		cmocka_unit_test(extras_are_of_all_runs),
 		cmocka_unit_test(there_is_one_p50_in_all_reports),
 		cmocka_unit_test(reports_name_runs_that_failed),
 		cmocka_unit_test(reports_are_escaped),
