@@ -10,17 +10,23 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/handover.h"
 #include "cli/systemd.h"
 
-#define HANDOVER "BELFRY_HANDOVER"
+#define HANDOVER    "BELFRY_HANDOVER"
+#define TRIAL_NS    5000000000LL /* of a program before it takes over */
+#define TRIAL_LOOKS 1000
 
 /* --- what was there when we started --- */
 
@@ -151,12 +157,58 @@ static int hand_over(void *user, const char *name, int fd)
 	return fprintf(up->list, "%s %d\n", name, more[up->n++]) < 0 ? -EIO : 0;
 }
 
+/* Start "PROGRAM --version", its output thrown away. Return: 0; an errno. */
+static int start_trial(const char *program, pid_t *pid)
+{
+	char option[] = "--version";
+	char *argv[] = { (char *)program, option, NULL };
+	posix_spawn_file_actions_t quiet;
+	int e;
+
+	signal(SIGCHLD, SIG_DFL); /* ignored, it would leave no status */
+	posix_spawn_file_actions_init(&quiet);
+	posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	e = posix_spawn(pid, program, &quiet, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&quiet);
+	return e;
+}
+
+/*
+ * Does @program run? When exec finds it, but not a library that it needs, the clients are
+ * lost. Return: whether it does; else it is said.
+ */
+static bool try_program(const char *program)
+{
+	const struct timespec pause = { .tv_nsec = TRIAL_NS / TRIAL_LOOKS };
+	pid_t pid, ended = 0;
+	int e = start_trial(program, &pid), status = -1;
+
+	for (int i = 0; e == 0 && ended == 0 && i < TRIAL_LOOKS; i++) {
+		nanosleep(&pause, NULL);
+		ended = waitpid(pid, &status, WNOHANG);
+	}
+	if (e == 0 && ended == 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	if (e != 0)
+		cli_say("upgrade to %s failed, serving on: %s", program, strerror(e));
+	else if (status != 0)
+		cli_say("upgrade to %s failed, serving on: its --version %s", program,
+			ended == 0 ? "does not end" : "fails");
+	return e == 0 && status == 0;
+}
+
 void cli_upgrade(struct belfry_server *server, const char *program, char **argv)
 {
-	int fd = memfd_create("belfry-handover", MFD_CLOEXEC);
-	struct upgrade up = { program, argv, fd < 0 ? NULL : fdopen(fd, "w+") };
+	struct upgrade up = { program, argv };
 	struct belfry_error err = { 0 };
+	int fd;
 
+	if (!try_program(program))
+		return;
+	fd = memfd_create("belfry-handover", MFD_CLOEXEC);
+	up.list = fd < 0 ? NULL : fdopen(fd, "w+");
 	if (!up.list) {
 		cli_say("upgrade: %s", strerror(errno));
 		return;

@@ -82,6 +82,15 @@ subtest 'an upgrade that fails changes nothing' => sub {
 	kill 'USR2', $server->{pid};
 	ok wait_for_error($server, qr{upgrade to \Q$own\E failed, serving on: .*No such file}), 'log';
 	ok joins(), 'the server goes on';
+	for (["#!/bin/sh\nexit 127\n", 'its --version fails'], ['no program', 'Exec format error']) {
+		my ($text, $why) = @$_;
+		config('belfry', $text);
+		chmod 0755, $own;
+		kill 'USR2', $server->{pid};
+		ok wait_for_error($server, qr{upgrade to \Q$own\E failed, serving on: \Q$why\E$}m),
+			"a program that does not run: $why";
+		is wait_peers(1)->{peers}[0]{id}, 0, 'the peer is there';
+	}
 	rename "$own.away", $own;
 	kill 'USR2', $server->{pid};
 	ok wait_for_error($server, qr/1 clients are there/), 'and can be upgraded later';
