@@ -32,9 +32,8 @@
 #include "bench/trial.h"
 
 #define LINK_SIZE   (16 << 20)
-#define TRIAL_MS    40000 /* until a trial has failed, beside its timed part */
-#define STATE_MS    20000 /* the same for a guest to get to its next state */
-#define END_MS      5000
+#define TRIAL_MS    40000   /* until a trial has failed, beside its timed part */
+#define STATE_MS    20000   /* the same for a guest to get to its next state, or end */
 #define LOOK_SOON   200000  /* ns between two looks at a guest that is about to ... */
 #define LOOK_LATER  5000000 /* ... and at one that may be in its timed part */
 #define CONSOLE_MAX 4096
@@ -168,6 +167,18 @@ struct trial_end trial_end_of(int wstatus)
 	return e;
 }
 
+/* Its process's end; of a guest without one, its own. */
+static struct trial_end end_of(struct guests *g, unsigned int i)
+{
+	struct trial_end e;
+
+	if (g->wstatus[i])
+		return trial_end_of(g->wstatus[i]);
+	snprintf(e.text, sizeof(e.text), "with status %d",
+		 vmms[g->trial->contestant]->status(g, i));
+	return e;
+}
+
 /* The last line on a guest's console: most likely why it has ended. */
 static int guest_failed(struct guests *g, unsigned int i, struct belfry_error *err)
 {
@@ -178,10 +189,10 @@ static int guest_failed(struct guests *g, unsigned int i, struct belfry_error *e
 		text[n] = '\0';
 	for (char *line = strtok(text, "\r\n"); line; line = strtok(NULL, "\r\n"))
 		last = line;
-	return bf_err(err, EIO, "guest %c ended too early%s%s%s%.150s", 'a' + (int)i,
-		      g->wstatus[i] ? ", " : "",
-		      g->wstatus[i] ? trial_end_of(g->wstatus[i]).text : "",
-		      *last ? ": " : "", last);
+	if (!*last)
+		last = g->detail[i];
+	return bf_err(err, EIO, "guest %c ended too early, %s%s%.150s", 'a' + (int)i,
+		      end_of(g, i).text, *last ? ": " : "", last);
 }
 
 static bool all_ended(struct guests *g, const struct vmm_ops *vmm)
@@ -245,13 +256,17 @@ static int time_guests(struct guests *g, const struct vmm_ops *vmm,
 static int await_end(struct guests *g, const struct vmm_ops *vmm,
 		     struct belfry_error *err)
 {
-	uint64_t limit = bf_now_ns() + END_MS * BF_NS_PER_MS;
+	uint64_t limit = bf_now_ns() + STATE_MS * BF_NS_PER_MS;
 
 	while (!all_ended(g, vmm) && bf_now_ns() < limit)
 		nanosleep(&(struct timespec){ .tv_nsec = LOOK_SOON }, NULL);
-	for (unsigned int i = 0; i < g->n; i++)
+	for (unsigned int i = 0; i < g->n; i++) {
+		if (vmm->status(g, i) == GUEST_RUNNING)
+			return bf_err(err, ETIMEDOUT, "guest %c does not end",
+				      'a' + (int)i);
 		if (vmm->status(g, i) != 0)
 			return guest_failed(g, i, err);
+	}
 	if (g->trial->lab->page->state != BENCH_FINISHED)
 		return guest_failed(g, 0, err);
 	return 0;

@@ -89,6 +89,7 @@ struct guests {
 	pid_t pids[GUESTS_MAX];  /* the processes they are in; set by start() */
 	int wstatus[GUESTS_MAX]; /* as by waitpid(), of a guest's own process */
 	unsigned int n_pids;
+	char detail[GUESTS_MAX][120]; /* why a guest has ended; may be empty */
 	void *vmm;
 };
 

@@ -115,6 +115,7 @@ static int status(struct guests *g, unsigned int i)
 
 	if (belfry_vm_wait(vms->vm[i], 0, &result) == -ETIMEDOUT)
 		return GUEST_RUNNING;
+	snprintf(g->detail[i], sizeof(g->detail[i]), "%s", result.detail);
 	return result.reason == BELFRY_STOP_DEBUG_EXIT ? (int)result.status : 255;
 }
 
