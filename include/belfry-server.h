@@ -55,7 +55,8 @@ struct belfry_server;
  * -EINVAL: a value does not fit; an owner or group does not exist;
  * -EADDRINUSE: another server is at that path, or a file that is no socket;
  * -EACCES, -EPERM: the socket, its owner or the memory are not permitted;
- * -EEXIST: shared memory of that name is there with another size;
+ * -EEXIST: shared memory of that name is there with another size; where the lock belongs
+ * there is a file that no server has left;
  * -EOPNOTSUPP: the host has not set aside so many huge pages;
  * -ENOSYS or -EPERM: the host does not offer io_uring;
  * -ENOMEM, -EMFILE and the like: the host ran out of something.

@@ -5,12 +5,16 @@
  * The file is removed by whoever holds the lock. So one who has waited for the lock, or
  * opened the file just before, may get the lock of a file that has no name any more: it
  * looks, and tries again.
+ *
+ * Its name is one that others may use: a file with anything else in it than what a server
+ * leaves there, nothing or a number, is left alone.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -38,17 +42,36 @@ static int taken(const char *path, int fd, struct belfry_error *err)
 	return bf_err(err, EADDRINUSE, "%s: another process serves there", path);
 }
 
+static bool is_ours(int fd)
+{
+	char text[16] = "";
+	struct stat st;
+	ssize_t n;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	n = pread(fd, text, sizeof(text), 0);
+	return n == 0 || (n > 1 && n < (ssize_t)sizeof(text) && text[n - 1] == '\n' &&
+			  strspn(text, "0123456789") == (size_t)n - 1);
+}
+
 /* Return: a descriptor; -EAGAIN: the file was removed meanwhile. */
 static int try_take(const char *path, struct belfry_error *err)
 {
-	BF_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	BF_CLOSE int fd = open(path, flags, 0600);
 
 	if (fd < 0)
 		return bf_err_sys(err, errno, "%s", path);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? taken(path, fd, err)
 					    : bf_err_sys(err, errno, "%s: lock", path);
-	return is_at(fd, path) ? bf_take(&fd) : -EAGAIN;
+	if (!is_at(fd, path))
+		return -EAGAIN;
+	if (!is_ours(fd))
+		return bf_err(err, EEXIST, "%s: is something else than a server's lock",
+			      path);
+	return bf_take(&fd);
 }
 
 int bf_lockfile_note(const char *path, int fd, struct belfry_error *err)

@@ -173,6 +173,28 @@ subtest 'a link in the place of the socket or the lock is left alone' => sub {
 	end($other);
 };
 
+subtest 'a file that has the lock\'s name is left alone' => sub {
+	for my $text ("precious\n", "1\n2\n", '7') {
+		config('ring.sock.lock', $text);
+		($status, $out, $err) = belfry('serve', '-S', $path);
+		is $status, 3, 'status';
+		is $err, "belfry: $path.lock: is something else than a server's lock\n", 'message';
+		is slurp("$path.lock"), $text, 'it is as it was';
+	}
+	unlink "$path.lock";
+	mkfifo "$path.lock", 0600;
+	($status, $out, $err) = belfry('serve', '-S', $path);
+	is $status, 3, 'a FIFO: status';
+	ok -p "$path.lock", 'it is there';
+	unlink "$path.lock";
+	for my $text ("4194304\n", '') {
+		config('ring.sock.lock', $text);
+		my $server = serve('-S', $path);
+		is slurp("$path.lock"), "$server->{pid}\n", 'one that a server has left is taken';
+		end($server);
+	}
+};
+
 subtest 'at the end, only what is its own is removed' => sub {
 	my $server = serve('-S', $path, '-p', "$dir/pid", '--metrics', "$dir/prom");
 	for ('pid', 'prom') {
