@@ -108,15 +108,20 @@ static void add(int64_t *sum, int64_t more)
 	*sum = *sum < 0 || more < 0 ? -1 : *sum + more;
 }
 
+static void count_process(struct noise_count *c, pid_t pid)
+{
+	add(&c->ours, cpu_time(pid));
+	add(&c->waited, threads_waited(pid));
+}
+
 struct noise_count noise_count(const pid_t *pids, unsigned int n)
 {
 	struct noise_count c = { .clock = bf_now_ns() };
 
 	count_cpus(&c);
-	for (unsigned int i = 0; i < n; i++) {
-		add(&c.ours, cpu_time(pids[i]));
-		add(&c.waited, threads_waited(pids[i]));
-	}
+	count_process(&c, getpid());
+	for (unsigned int i = 0; i < n; i++)
+		count_process(&c, pids[i]);
 	return c;
 }
 

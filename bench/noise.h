@@ -26,6 +26,7 @@ struct noise {
 #define NOISE_WAITED_MAX 0.02
 #define NOISE_OTHERS_MAX 0.15
 
+/* Of this process, which may run guests or answer them, and of these. */
 struct noise_count noise_count(const pid_t *pids, unsigned int n);
 struct noise noise_between(const struct noise_count *from, const struct noise_count *to);
 bool noise_disturbs(const struct noise *noise);

@@ -300,11 +300,10 @@ static int measure_alone(const struct bench_trial *t, struct bench_report *repor
 			 struct belfry_error *err)
 {
 	const bool starts = t->scenario->play == BENCH_START;
-	const pid_t self = getpid();
-	struct noise_count before = noise_count(&self, 1), after;
+	struct noise_count before = noise_count(NULL, 0), after;
 	int r = starts ? bench_measure_starts(t, err) : bench_measure_host(t, err);
 
-	after = noise_count(&self, 1);
+	after = noise_count(NULL, 0);
 	report->noise = noise_between(&before, &after);
 	if (starts)
 		report->noise.waited = -1; /* programs that have ended do not tell */

@@ -86,7 +86,7 @@ struct guests {
 	unsigned int vectors;
 	uint64_t link_size;
 	int memory;              /* of the link */
-	pid_t pids[GUESTS_MAX];  /* the processes they are in; set by start() */
+	pid_t pids[GUESTS_MAX];  /* of guests with processes of their own; by start() */
 	int wstatus[GUESTS_MAX]; /* as by waitpid(), of a guest's own process */
 	unsigned int n_pids;
 	char detail[GUESTS_MAX][120]; /* why a guest has ended; may be empty */

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "bench/trial.h"
@@ -99,7 +98,6 @@ static int start(struct guests *g, struct belfry_error *err)
 	if (!vms)
 		return bf_err(err, ENOMEM, "out of memory");
 	g->vmm = vms;
-	g->pids[g->n_pids++] = getpid();
 	r = belfry_config_create(&cfg, err);
 	if (r < 0)
 		return r;
