@@ -509,11 +509,8 @@ static int fill(struct ivshmem *iv, const struct bf_ivshmem_conf *conf,
 		e = conf->by_hand ? add_doorbells(iv, conf, err) : 0;
 	if (e < 0)
 		return e;
-	if (bf_vm_loop(iv->pci.vm, &iv->loop, NULL) ==
-	    0) /* a plain device does without */
-		bf_ivshmem_memory_watch(&iv->memory, iv->pci.vm, iv->loop,
-					iv->peer ? bf_peer_memory(iv->peer)
-						 : iv->memory.fd);
+	bf_ivshmem_memory_watch(&iv->memory, iv->pci.vm,
+				iv->peer ? bf_peer_memory(iv->peer) : iv->memory.fd);
 	bf_pci_add_memory(&iv->pci, IVSHMEM_BAR_MEMORY, "ivshmem memory", iv->memory.map,
 			  iv->memory.size,
 			  conf->use64 ? BF_PCI_ANYWHERE : BF_PCI_BELOW_4G);

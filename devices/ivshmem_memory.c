@@ -168,12 +168,13 @@ static void watched(struct bf_op *op, int res)
 }
 
 void bf_ivshmem_memory_watch(struct bf_ivshmem_memory *memory, struct belfry_vm *vm,
-			     struct bf_loop *loop, int fd)
+			     int fd)
 {
 	const int seals = fcntl(fd, F_GET_SEALS);
 	char path[32];
 
-	if (seals >= 0 && seals & F_SEAL_SHRINK)
+	if ((seals >= 0 && seals & F_SEAL_SHRINK) ||
+	    bf_vm_loop(vm, &memory->loop, NULL) < 0)
 		return;
 	memory->watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
@@ -184,10 +185,9 @@ void bf_ivshmem_memory_watch(struct bf_ivshmem_memory *memory, struct belfry_vm 
 		return;
 	}
 	memory->vm = vm;
-	memory->loop = loop;
 	memory->watched = fd;
 	memory->watch_op.done = watched;
-	bf_loop_poll(loop, &memory->watch_op, memory->watch, POLLIN);
+	bf_loop_poll(memory->loop, &memory->watch_op, memory->watch, POLLIN);
 }
 
 void bf_ivshmem_memory_keep(struct bf_ivshmem_memory *memory)

@@ -44,11 +44,11 @@ int bf_ivshmem_memory_open(struct bf_ivshmem_memory *memory, struct belfry_vm *v
 
 /*
  * End the VM when @fd (borrowed), which is what @memory maps, becomes too small: nothing
- * is watched when a seal keeps it from that. The loop's owner; without inotify the guest
- * finds out by itself.
+ * is watched when a seal keeps it from that. Without io_uring or inotify, the guest finds
+ * out by itself.
  */
 void bf_ivshmem_memory_watch(struct bf_ivshmem_memory *memory, struct belfry_vm *vm,
-			     struct bf_loop *loop, int fd);
+			     int fd);
 
 /* What was made stays, as memory that others may come to. */
 void bf_ivshmem_memory_keep(struct bf_ivshmem_memory *memory);

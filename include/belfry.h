@@ -25,10 +25,11 @@
  * from any thread, one at a time, except where a comment says otherwise. The library
  * keeps no mutable global state, installs no signal handler, never prints and never
  * ends the process. It runs one thread per vCPU, one more for a VM that has something to
- * wait for (a link, a server, console input, events; none after belfry_vm_own_loop()),
- * and one for links that it hosts, all with every signal blocked. It sends SIGURG to its
- * own vCPU threads, and to no other; they also take one that somebody sends to the
- * process while every other thread blocks it. No call raises SIGPIPE.
+ * wait for (a link, a server, a file or shm that may shrink, console input, events; none
+ * after belfry_vm_own_loop()), and one for links that it hosts, all with every signal
+ * blocked. It sends SIGURG to its own vCPU threads, and to no other; they also take one
+ * that somebody sends to the process while every other thread blocks it. No call raises
+ * SIGPIPE.
  *
  * Forking. What is made here belongs to the process that made it: a child of fork(2) may
  * exec, end, or make handles of its own, but must not use those of its parent, nor

@@ -54,6 +54,7 @@ int bf_vm_loop(struct belfry_vm *vm, struct bf_loop **out, struct belfry_error *
 {
 	struct fake_vm *fake = fake_of(vm);
 
+	fake->loops++;
 	if (fake->loop_errno)
 		return bf_err_sys(err, fake->loop_errno, "loop");
 	*out = (struct bf_loop *)fake;

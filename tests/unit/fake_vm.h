@@ -63,6 +63,7 @@ struct fake_vm {
 
 	unsigned int maps_refused; /* so many calls of bf_vm_map() fail with ENOSPC */
 	int loop_errno;            /* what bf_vm_loop() fails with, or 0 */
+	unsigned int loops;        /* how often it has been called */
 
 	char console[256];
 	unsigned int console_len;

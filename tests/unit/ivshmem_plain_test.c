@@ -113,6 +113,23 @@ static off_t size_of_shm(const struct fixture *f)
 	return fd < 0 || fstat(fd, &st) < 0 ? -1 : st.st_size;
 }
 
+/* --- who looks after it --- */
+
+static void a_loop_is_needed_for_memory_that_may_shrink_alone(void **state)
+{
+	struct fixture *f = *state;
+	BF_CLOSE int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	BF_CLOSE int sealed = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_int_equal(ftruncate(fd, SHARED), 0);
+	assert_int_equal(ftruncate(sealed, SHARED), 0);
+	assert_int_equal(fcntl(sealed, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	assert_works(create(f, conf_fd(sealed, SHARED), &err));
+	assert_int_equal(f->fake->loops, 0);
+	assert_works(create(f, conf_fd(fd, SHARED), &err));
+	assert_int_equal(f->fake->loops, 1);
+}
+
 /* --- what it is --- */
 
 static void a_plain_device_has_no_vectors_and_no_capabilities(void **state)
@@ -367,6 +384,7 @@ static void a_full_bus_leaves_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		plain_test(a_loop_is_needed_for_memory_that_may_shrink_alone),
 		plain_test(a_plain_device_has_no_vectors_and_no_capabilities),
 		plain_test(its_position_is_0_and_its_doorbell_rings_nobody),
 		plain_test(its_other_registers_work),
