@@ -237,6 +237,8 @@ int cli_peer(int argc, char **argv)
 	if (belfry_peer_create(&s.peer, a.socket, &a.options, &err) < 0)
 		return cli_fail(&err);
 	status = cli_signals_open(&s.signals, CLI_ALONE);
+	if (status == CLI_OK && !isatty(STDOUT_FILENO)) /* the editor's */
+		session_own_output(&s);
 	if (status == CLI_OK)
 		status = run_commands(&s, &a);
 	belfry_peer_destroy(s.peer);

@@ -48,6 +48,15 @@ enum step session_step(struct session *s, uint64_t deadline, int input);
 bool session_wait_for(struct session *s, int fd);
 
 /*
+ * Write to something that may take it only later: some of @bytes, or all. Once a signal
+ * has come nothing is waited for. Return: how much; -1, and errno.
+ */
+ssize_t session_write(struct session *s, int fd, const void *bytes, size_t n);
+
+/* From now on standard output is written so. */
+void session_own_output(struct session *s);
+
+/*
  * Between two parts of something long: take in what has happened on the link, without
  * waiting. Return: whether a signal or a failure ends it.
  */

@@ -155,12 +155,17 @@ static int one(struct session *s, const char **line)
 	return status;
 }
 
-/* What has been printed has to arrive. */
-static int flush(int status)
+/* What has been printed has to arrive. After a signal nobody waits for that. */
+static int flush(const struct session *s, int status)
 {
-	const int flushed = cli_print("");
+	const int e = fflush(stdout) == 0 ? 0 : errno;
 
-	return status == CLI_OK ? flushed : status;
+	if (s->signal)
+		return CLI_FAILURE;
+	if (e == 0)
+		return status;
+	cli_say("standard output: %s", strerror(e));
+	return status == CLI_OK ? CLI_FAILURE : status;
 }
 
 int commands_run(struct session *s, const char *line)
@@ -168,7 +173,7 @@ int commands_run(struct session *s, const char *line)
 	int status = CLI_OK;
 
 	while (*line && status == CLI_OK && !s->quit)
-		status = flush(one(s, &line));
+		status = flush(s, one(s, &line));
 	return status;
 }
 

@@ -18,8 +18,9 @@
 
 #include "cli/peer.h"
 
-#define CHUNK 65536
-#define ROW   16
+#define CHUNK   65536
+#define ROW     16
+#define FIFO_NS 20000000ULL /* until a FIFO is tried again */
 
 struct range {
 	uint64_t offset;
@@ -193,44 +194,75 @@ static int file_fails(const struct words *w, const char *path)
 	return CLI_FAILURE;
 }
 
+/* Where `save` writes to. */
+struct file {
+	struct session *s;
+	int fd;
+	bool made;  /* by us */
+	bool begun; /* what it has had is gone */
+};
+
 static int write_file(void *to, const struct words *w, uint64_t offset,
 		      const uint8_t *bytes, size_t n)
 {
-	const int fd = *(int *)to;
+	struct file *file = to;
 	ssize_t done;
 
+	if (!file->begun && ftruncate(file->fd, 0) < 0 && errno != EINVAL)
+		return file_fails(w, w->word[1].text);
+	file->begun = true; /* EINVAL: a FIFO */
 	for (; n > 0; bytes += done, n -= done) {
-		done = write(fd, bytes, n);
+		done = session_write(file->s, file->fd, bytes, n);
 		if (done < 0)
-			return file_fails(w, w->word[1].text);
+			return file->s->signal ? CLI_FAILURE
+					       : file_fails(w, w->word[1].text);
 	}
 	return CLI_OK;
 }
 
-/* save FILE [OFFSET LENGTH]: a file that we have made goes again when that fails. */
+/* A FIFO may have no reader yet: only O_NONBLOCK does not wait for one. */
+static int open_file(struct file *file, const struct words *w)
+{
+	const int flags = O_WRONLY | O_CLOEXEC | O_NONBLOCK;
+	const char *path = w->word[1].text;
+	enum step step = STEP_EVENT;
+
+	file->fd = open(path, flags | O_CREAT | O_EXCL, 0666);
+	file->made = file->fd >= 0;
+	if (file->fd < 0 && errno == EEXIST)
+		file->fd = open(path, flags);
+	while (file->fd < 0 && errno == ENXIO) {
+		step = session_step(file->s, session_deadline(FIFO_NS), -1);
+		if (step == STEP_SIGNAL || step == STEP_FAILED)
+			return CLI_FAILURE;
+		file->fd = open(path, flags);
+	}
+	return file->fd < 0 ? file_fails(w, path) : CLI_OK;
+}
+
+/*
+ * save FILE [OFFSET LENGTH]: a file that we have made goes again when that fails; one
+ * that was there stays as it is until the memory has been read.
+ */
 int peer_save(struct session *s, const struct words *w)
 {
-	const char *path = w->word[1].text;
+	struct file file = { .s = s, .fd = -1 };
 	struct range range;
 	int status = parse_range(s, w, 2, &range);
-	bool made;
-	int fd;
 
+	if (status == CLI_OK)
+		status = open_file(&file, w);
 	if (status != CLI_OK)
 		return status;
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	made = fd >= 0;
-	if (fd < 0 && errno == EEXIST)
-		fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
-	if (fd < 0)
-		return file_fails(w, path);
-	status = for_each_chunk(s, w, &range, write_file, &fd);
-	if (close(fd) < 0 && status == CLI_OK)
-		status = file_fails(w, path);
+	status = for_each_chunk(s, w, &range, write_file, &file);
+	if (status == CLI_OK) /* also of nothing */
+		status = write_file(&file, w, 0, NULL, 0);
+	if (close(file.fd) < 0 && status == CLI_OK)
+		status = file_fails(w, w->word[1].text);
 	if (status == CLI_OK)
 		end_json(s, w, &range);
-	else if (made)
-		unlink(path);
+	else if (file.made)
+		unlink(w->word[1].text);
 	return status;
 }
 

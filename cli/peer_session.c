@@ -6,10 +6,13 @@
  * session_step(), which polls the peer, the signals and the input. The peer tells by
  * callbacks: rings are counted until a `wait` takes them, or printed by a `watch`.
  */
+#include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli/peer.h"
 
@@ -182,6 +185,50 @@ bool session_wait_for(struct session *s, int fd)
 		step = session_step(s, UINT64_MAX, fd);
 	while (step == STEP_EVENT);
 	return step == STEP_INPUT;
+}
+
+ssize_t session_write(struct session *s, int fd, const void *bytes, size_t n)
+{
+	struct pollfd fds[] = { { .fd = s->signals.fd, .events = POLLIN },
+				{ .fd = fd, .events = POLLOUT } };
+	ssize_t done;
+
+	for (;;) {
+		if (poll(fds, 2, s->signal ? 0 : -1) < 0)
+			continue; /* EINTR */
+		if (!fds[1].revents) {
+			signal_has_come(s);
+			errno = EINTR;
+			return -1;
+		}
+		/* A pipe has room for so much, unless others fill it, too. */
+		done = write(fd, bytes, n < PIPE_BUF ? n : PIPE_BUF);
+		if (done >= 0 || errno != EAGAIN)
+			return done;
+	}
+}
+
+/* A cookie_write_function_t: what stdio has to write, or it is an error. */
+static ssize_t write_output(void *cookie, const char *bytes, size_t n)
+{
+	size_t done = 0;
+	ssize_t some;
+
+	while (done < n) {
+		some = session_write(cookie, STDOUT_FILENO, bytes + done, n - done);
+		if (some < 0)
+			break;
+		done += some;
+	}
+	return done;
+}
+
+void session_own_output(struct session *s)
+{
+	FILE *out = fopencookie(s, "w", (cookie_io_functions_t){ .write = write_output });
+
+	if (out)
+		stdout = out;
 }
 
 bool session_interrupted(struct session *s)

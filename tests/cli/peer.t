@@ -255,6 +255,19 @@ subtest 'files that do not work' => sub {
 	is $err, "belfry: standard output: No space left on device\n", 'standard output is full: message';
 };
 
+subtest 'a file stays as it is when the memory cannot be read' => sub {
+	my ($shm, $file) = ("belfry-peer-$$", config('saved', "precious\n"));
+	my $other = spawn($belfry, 'serve', '-S', "$dir/shrinks", '-l', '1M', '-M', $shm);
+	select undef, undef, undef, 0.01 until -S "$dir/shrinks.control";
+	my $us = spawn($belfry, 'peer', "$dir/shrinks", 'info', 'sleep 500ms', "save $file");
+	ok wait_for($us, qr/^waiting 0$/m), 'it has joined';
+	truncate "/dev/shm/$shm", 0;
+	($status, $out, $err) = finish($us);
+	is $status, 1, 'status';
+	is Belfry::slurp($file), "precious\n", 'the file';
+	stop($other);
+};
+
 subtest 'a pipe that holds more than the memory' => sub {
 	($status, $out, $err) = command('sh', '-c',
 		'head -c 2M /dev/zero | "$0" peer "$1" "load /dev/stdin 4k"', $belfry, $socket);
@@ -408,6 +421,33 @@ subtest 'a FIFO that nobody writes to does not hold up a signal' => sub {
 	($status, $out, $err) = finish($us);
 	is $status, 128 + 15, 'status';
 	is $err, '', 'no words';
+};
+
+subtest 'nor does one that nobody reads, or standard output' => sub {
+	mkfifo "$dir/deaf", 0600 or die "mkfifo: $!";
+	sysopen my $deaf, "$dir/deaf", O_RDWR or die "fifo: $!";
+	my $shell = 'exec "$0" peer "$@" > ' . "$dir/deaf";
+	for (['TERM', $belfry, 'peer', $socket, "save $dir/silent"], # has no reader
+		['INT', $belfry, 'peer', $socket, "save $dir/deaf"],
+		['TERM', 'sh', '-c', $shell, $belfry, $socket, 'read 0 1M'],
+		['TERM', 'sh', '-c', $shell, $belfry, $socket, 'info']) # the pipe is full
+	{
+		my ($signal, @command) = @$_;
+		my $us = spawn(@command);
+		select undef, undef, undef, 0.5;
+		kill $signal, $us->{pid};
+		($status, $out, $err) = finish($us, 10);
+		is $status, 128 + { INT => 2, TERM => 15 }->{$signal}, "$command[-1]: status";
+		is $err, '', 'no words';
+	}
+};
+
+subtest 'what is saved to a FIFO comes through' => sub {
+	my $us = spawn($belfry, 'peer', $socket, 'fill 0 1M 0x2a', "save $dir/silent 0 1M");
+	open my $from, '<', "$dir/silent" or die "fifo: $!";
+	my $got = do { local $/; <$from> };
+	ok $got eq '*' x (1 << 20), 'all of it';
+	is +(finish($us))[0], 0, 'status';
 };
 
 subtest 'what comes through a FIFO is loaded' => sub {
