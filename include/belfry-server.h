@@ -26,7 +26,8 @@
  * Descriptors. A client takes one and one for each vector, and one more while it is
  * handed over. Their number is bounded by the process's RLIMIT_NOFILE, which the library
  * leaves as it is; belfry_server_capacity() says how many clients fit. A client that does
- * not fit is refused and the log told.
+ * not fit is refused and the log told. One for which the host lacks something waits, for
+ * up to five seconds of the shortage.
  *
  * Since version 0.1.
  */
@@ -286,8 +287,8 @@ BELFRY_API int belfry_server_handover(struct belfry_server *server,
  * belfry_server_resume - go on where another server has ended, however it did
  * @cfg, @name, @out: as for belfry_server_create(); vectors and size stay what they were
  * @fds: what belfry_server_handover() or a store has handed out (takes). Without
- *       "memory" and "state" the server begins anew, and says so in the log; what else is
- *       missing is made anew.
+ *       "memory" and "state", or when they are damaged, the server begins anew, and says
+ *       so in the log; what else is missing is made anew.
  * @n:   how many
  *
  * The same clients are there, with the same IDs, eventfds and memory, and are sent what
