@@ -6,8 +6,8 @@
  * there; the eventfds are duplicates of the caller's, and ours to close.
  */
 #include <errno.h>
-#include <sys/stat.h>
 
+#include "base/event.h"
 #include "base/own.h"
 #include "devices/bells.h"
 #include "devices/devices.h"
@@ -50,15 +50,6 @@ static struct ivshmem *to_by_hand(struct bf_pci_dev *dev, struct belfry_error *e
 	return NULL;
 }
 
-/* Anonymous inodes, such as eventfds, have no type: a file or a socket has been mistaken.
- */
-static bool is_anonymous(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0;
-}
-
 static int check_doorbell(const struct ivshmem *iv, uint32_t peer, uint32_t vector,
 			  int fd, struct belfry_error *err)
 {
@@ -71,7 +62,7 @@ static int check_doorbell(const struct ivshmem *iv, uint32_t peer, uint32_t vect
 	if (bf_bells_find(iv->bells, peer, vector) >= 0)
 		return bf_err(err, EEXIST, "peer %u has a vector %u already", peer,
 			      vector);
-	if (!is_anonymous(fd))
+	if (!bf_event_is(fd))
 		return bf_err(err, EINVAL, "peer %u, vector %u: this is no eventfd", peer,
 			      vector);
 	return 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "tests/descriptors.h"
@@ -233,6 +234,7 @@ static void doorbells_outlive_a_reset(void **state)
 
 static void doorbells_that_make_no_sense_are_refused(void **state)
 {
+	const int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
 	struct hand h = hand_create();
 	struct belfry_vm *a;
 
@@ -255,6 +257,8 @@ static void doorbells_that_make_no_sense_are_refused(void **state)
 		belfry_vm_add_doorbell(a, 0, 1, 0, h.bells[0], &err));
 	refused(EINVAL, "peer 2, vector 0: this is no eventfd",
 		belfry_vm_add_doorbell(a, 0, 2, 0, h.memory, &err));
+	refused(EINVAL, "peer 2, vector 0: this is no eventfd",
+		belfry_vm_add_doorbell(a, 0, 2, 0, timer, &err));
 	refused(EBADF, "eventfd: Bad file descriptor",
 		belfry_vm_add_doorbell(a, 0, 2, 0, -1, &err));
 	refused(ENOENT, "there is no peer 2", belfry_vm_remove_peer(a, 0, 2, &err));
@@ -265,6 +269,7 @@ static void doorbells_that_make_no_sense_are_refused(void **state)
 		belfry_vm_remove_peer(a, 0, 4294967294, &err));
 	assert_int_equal(belfry_vm_remove_peer(a, 0, 65534, NULL), 0); /* it was there */
 	belfry_vm_destroy(a);
+	close(timer);
 	hand_done(&h);
 }
 
