@@ -148,6 +148,8 @@ BELFRY_API int belfry_config_set(struct belfry_config *cfg, const char *path,
  * @path: the key, for example "vms.ping.console"
  * @fd:   the descriptor; duplicated, so the caller keeps its own
  *
+ * A kernel that is in memory, for example, is given by memfd_create(2) and write(2).
+ *
  * Return: 0; -EINVAL for an unknown key or one that takes no descriptor; -EBADF; -EMFILE;
  * -ENOMEM.
  */
