@@ -80,9 +80,9 @@ static void describe_guest(struct guests *g, unsigned int i,
 	*guest = (struct guest){ .socket = -1, .cpu = -1, .measures = i == 0 };
 	if (t->lab->n_cpus)
 		guest->cpu = t->lab->cpus[i % t->lab->n_cpus];
-	add_arg(guest, "do=%s role=%c index=%u ms=%u warmup=%u max=%u%s", s->guest,
-		i == 0 ? 'a' : 'b', i ? i - 1 : 0, t->lab->ms,
-		s->once ? 0 : t->lab->warmup_ms, TRIAL_SAMPLES_MAX,
+	add_arg(guest, "do=%s role=%c index=%u ms=%u warmup=%u max=%u limit=%u%s",
+		s->guest, i == 0 ? 'a' : 'b', i ? i - 1 : 0, t->lab->ms,
+		s->once ? 0 : t->lab->warmup_ms, TRIAL_SAMPLES_MAX, STATE_MS / 1000,
 		window ? " window=1" : "");
 	if (s->unknown)
 		add_arg(guest, " peer=%u", ID_MAX);
