@@ -237,7 +237,8 @@ static void read_series(struct reader *rd, json_t *object, struct bench_series *
 	s->unit = read_word(rd, object, "unit", bench_unit_names);
 	s->status = read_word(rd, object, "status", bench_status_names);
 	read_text(rd, object, "reason", s->reason, sizeof(s->reason));
-	s->failed_runs = read_count(rd, object, "failed_runs");
+	if (json_object_get(object, "failed_runs")) /* not in the first files */
+		s->failed_runs = read_count(rd, object, "failed_runs");
 	if (rd->code || s->status != BENCH_MEASURED)
 		return;
 	s->samples = read_number(rd, object, "samples", 1);

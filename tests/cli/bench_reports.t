@@ -34,6 +34,11 @@ for (['the same', result_file(1.02), 0, 'same'], ['better', result_file(0.7), 0,
 	};
 }
 
+subtest 'a file without what was added later is read' => sub {
+	my $old = result_file(1, 0.01, sub { delete $_->{failed_runs} for @{ $_[0]{series} } });
+	is((belfry('bench', '--compare', $old, $before))[0], 0, 'status');
+};
+
 subtest 'the limit is what --max-regression says' => sub {
 	my $after = result_file(1.3);
 	is((belfry('bench', '--compare', $before, $after, '--max-regression', '40'))[0], 0, '40 %');
