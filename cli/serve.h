@@ -52,7 +52,7 @@ void serve_say_to_log(const struct serve *sv);
  */
 int serve_use_socket(struct serve *sv, struct belfry_error *err);
 
-/* Print how the server at @path is, its socket or control socket. Return: a status. */
+/* Print how the server at @path is, its control socket or beside it. Return: a status. */
 int serve_print_status(const char *path);
 
 #endif

@@ -36,31 +36,61 @@ static int connect_to(const char *path)
 	return sock;
 }
 
-int serve_print_status(const char *path)
+/*
+ * The control socket of @path, or what is at @path itself: it may be one. @name is filled
+ * in with which. Return: a socket (returns); -1 and errno.
+ */
+static int connect_to_control(const char *path, char *name, size_t size)
 {
-	const size_t len = strlen(path), tail = strlen(".control");
-	bool is_control = len > tail && strcmp(path + len - tail, ".control") == 0;
-	char control[256], part[4097];
-	int sock, status = CLI_NO_SERVER; /* one that says nothing is none */
+	int sock, e;
+
+	snprintf(name, size, "%s.control", path);
+	sock = connect_to(name);
+	e = errno;
+	if (sock < 0 && (e == ENOENT || e == ENAMETOOLONG)) {
+		sock = connect_to(path);
+		if (sock >= 0)
+			snprintf(name, size, "%s", path);
+	}
+	errno = e;
+	return sock;
+}
+
+/* Print all that is said. Return: CLI_OK; CLI_NO_SERVER: nothing, or no status. */
+static int print_all(int sock, const char *name)
+{
+	int status = CLI_NO_SERVER;
+	char part[4097];
 	ssize_t n;
 
-	snprintf(control, sizeof(control), "%s%s", path, is_control ? "" : ".control");
-	sock = connect_to(control);
-	if (sock < 0) {
-		cli_say("%s: %s", control, strerror(errno));
-		return CLI_NO_SERVER;
-	}
 	while ((n = read(sock, part, sizeof(part) - 1)) > 0) {
 		part[n] = '\0';
+		if (status == CLI_NO_SERVER && *part != '{') {
+			cli_say("%s: no control socket: belfry serve --control says "
+				"where it is",
+				name);
+			return CLI_NO_SERVER;
+		}
 		status = cli_print(part);
 		if (status != CLI_OK)
-			break;
+			return status;
 	}
-	if (n < 0 || status == CLI_NO_SERVER) {
-		cli_say("%s: the server says %s", control,
-			status == CLI_NO_SERVER ? "nothing" : "no more");
-		status = CLI_NO_SERVER;
+	if (n == 0 && status == CLI_OK)
+		return CLI_OK;
+	cli_say("%s: the server says %s", name, status == CLI_OK ? "no more" : "nothing");
+	return CLI_NO_SERVER;
+}
+
+int serve_print_status(const char *path)
+{
+	char name[256];
+	int sock = connect_to_control(path, name, sizeof(name)), status;
+
+	if (sock < 0) {
+		cli_say("%s: %s", name, strerror(errno));
+		return CLI_NO_SERVER;
 	}
+	status = print_all(sock, name);
 	close(sock);
 	return status;
 }

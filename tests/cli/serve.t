@@ -462,7 +462,7 @@ subtest 'status and metrics' => sub {
 	is $peer->{queued}, 0, 'queue';
 	cmp_ok abs($peer->{joined} - time), '<', 60, 'when it joined';
 	is $info->{counters}{joined}, 2, 'counters';
-	for (1 .. 300) {
+	for (1 .. 1000) {
 		last if slurp("$dir/metrics") =~ /_peers\{server="ivshmem"\} 2$/m;
 		select undef, undef, undef, 0.01;
 	}
@@ -473,6 +473,19 @@ subtest 'status and metrics' => sub {
 	($status, $out, $err) = belfry('serve', '--status', $path);
 	is $status, 5, 'no server: status';
 	like $err, qr/^belfry: \Q$path\E\.control: No such file/, 'message';
+};
+
+subtest 'a control socket at another place is asked there' => sub {
+	my $server = serve('-S', $path, '--control', "$dir/a.ctl");
+	is status_of("$dir/a.ctl")->{path}, $path, 'by its path';
+	($status, $out, $err) = belfry('serve', '--status', $path);
+	is $status, 5, 'at the socket there is none: status';
+	is $out, '', 'nothing is printed';
+	is $err, "belfry: $path: no control socket: belfry serve --control says where it is\n", 'message';
+	end($server);
+	$server = serve('-S', $path);
+	is status_of("$path.control")->{path}, $path, 'the usual one may be named, too';
+	end($server);
 };
 
 subtest 'a server that says nothing is not waited for' => sub {
