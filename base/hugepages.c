@@ -90,11 +90,10 @@ int bf_hugepages_memfd(const char *name, enum bf_hugepages kind, uint64_t size,
 }
 
 /* Without MAP_NORESERVE: huge pages that are not there are missed here. */
-int bf_hugepages_map(int fd, enum bf_hugepages kind, uint64_t size, void *at, void **out,
+int bf_hugepages_map(int fd, enum bf_hugepages kind, uint64_t size, void **out,
 		     struct belfry_error *err)
 {
-	void *map = mmap(at, size, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | (at ? MAP_FIXED : 0), fd, 0);
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (map == MAP_FAILED && kind != BF_HUGEPAGES_NONE && errno == ENOMEM)
 		return say_missing(kind, size, errno, err);

@@ -30,11 +30,11 @@ int bf_hugepages_memfd(const char *name, enum bf_hugepages kind, uint64_t size,
 		       struct belfry_error *err);
 
 /*
- * Map all of @fd, at @at when that is not NULL; huge pages are set aside for it.
+ * Map all of @fd; huge pages are set aside for it.
  * Return: 0; -EOPNOTSUPP when the host does not have as many, with a message that says
  * how to get them; another negative errno.
  */
-int bf_hugepages_map(int fd, enum bf_hugepages kind, uint64_t size, void *at, void **out,
+int bf_hugepages_map(int fd, enum bf_hugepages kind, uint64_t size, void **out,
 		     struct belfry_error *err);
 
 #endif

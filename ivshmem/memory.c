@@ -23,7 +23,7 @@ static int try_map(const char *what, int fd, enum bf_hugepages kind, uint64_t si
 		   struct belfry_error *err)
 {
 	void *map;
-	int r = bf_hugepages_map(fd, kind, size, NULL, &map, err);
+	int r = bf_hugepages_map(fd, kind, size, &map, err);
 
 	if (r < 0)
 		return bf_err_wrap(err, r, "%s", what);

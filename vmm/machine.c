@@ -232,7 +232,7 @@ int bf_machine_reset(struct belfry_vm *vm, struct belfry_error *err)
 	bf_vm_lock(vm);
 	machine_power_off(vm);
 	bf_pci_bus_reset(vm->pci);
-	e = bf_ram_clear(vm, err);
+	e = bf_memory_clear(vm, err);
 	if (e == 0)
 		e = machine_load(vm, err);
 	if (e == 0)

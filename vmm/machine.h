@@ -177,6 +177,7 @@ int bf_kvm_create_vm(struct belfry_vm *vm, struct belfry_error *err);
 /* memory.c */
 int bf_memory_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
 		   struct belfry_error *err);
+int bf_memory_clear(struct belfry_vm *vm, struct belfry_error *err);
 int bf_memory_map(struct belfry_vm *vm, struct belfry_error *err);
 void bf_memory_unmap(struct belfry_vm *vm); /* KVM's VM is gone */
 void bf_memory_fini(struct belfry_vm *vm);

@@ -148,6 +148,16 @@ int bf_memory_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
 	return e;
 }
 
+int bf_memory_clear(struct belfry_vm *vm, struct belfry_error *err)
+{
+	int e = bf_ram_clear(vm, err);
+
+	vm->n_ram = 0;
+	if (e == 0)
+		lay_out(vm);
+	return e;
+}
+
 int bf_memory_map(struct belfry_vm *vm, struct belfry_error *err)
 {
 	for (unsigned int i = 0; i < vm->n_ram; i++) {

@@ -65,8 +65,7 @@ static int ram_open(struct belfry_vm *vm, struct belfry_error *err)
 	if (vm->ram_fd < 0)
 		return vm->ram_fd;
 	fcntl(vm->ram_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-	e = bf_hugepages_map(vm->ram_fd, vm->hugepages, vm->ram_size, NULL, &vm->ram_map,
-			     err);
+	e = bf_hugepages_map(vm->ram_fd, vm->hugepages, vm->ram_size, &vm->ram_map, err);
 	if (e < 0)
 		return e;
 	/* where shmem_enabled is "advise"; the start takes no longer (measured) */
@@ -88,7 +87,10 @@ int bf_ram_init(struct belfry_vm *vm, const struct bf_vm_conf *conf,
 		     : 0;
 }
 
-/* A hole in huge pages is no longer set aside: only mapping it does that. */
+/*
+ * A hole in huge pages is no longer set aside: only mapping it does that, and not in the
+ * same place, which is somebody else's when that fails.
+ */
 int bf_ram_clear(struct belfry_vm *vm, struct belfry_error *err)
 {
 	int e = 0;
@@ -96,9 +98,11 @@ int bf_ram_clear(struct belfry_vm *vm, struct belfry_error *err)
 	if (fallocate(vm->ram_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
 		      vm->ram_size) < 0)
 		return bf_err_sys(err, errno, "clear guest memory");
-	if (vm->hugepages != BF_HUGEPAGES_NONE)
-		e = bf_hugepages_map(vm->ram_fd, vm->hugepages, vm->ram_size, vm->ram_map,
+	if (vm->hugepages != BF_HUGEPAGES_NONE) {
+		munmap(bf_take_ptr(&vm->ram_map), vm->ram_size);
+		e = bf_hugepages_map(vm->ram_fd, vm->hugepages, vm->ram_size,
 				     &vm->ram_map, err);
+	}
 	return e < 0 ? e : ram_populate(vm, err);
 }
 

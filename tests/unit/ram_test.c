@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/unit/ram_test.c - the pages behind guest RAM, vmm/ram.c */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -84,6 +86,30 @@ static void with_prefault_they_are_there_again_after_clearing(void **state)
 	bf_ram_fini(&vm);
 }
 
+/* Any memory does: only mapping it again matters. */
+static void what_lies_where_ram_was_when_clearing_has_failed_is_left_alone(void **state)
+{
+	const struct bf_vm_conf conf = { .memory = SIZE };
+	struct belfry_vm vm;
+	char *before, *there, path[32];
+	int fd;
+
+	assert_int_equal(init(&vm, &conf, NULL), 0);
+	vm.hugepages = BF_HUGEPAGES_2M;
+	before = vm.ram_map;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", vm.ram_fd);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	close(vm.ram_fd);
+	vm.ram_fd = fd; /* which cannot be mapped */
+	assert_int_equal(bf_ram_clear(&vm, NULL), -EACCES);
+	there = mmap(before, SIZE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	assert_ptr_equal(there, before);
+	bf_ram_fini(&vm);
+	there[SIZE - 1] = 1;
+	munmap(there, SIZE);
+}
+
 static void prefault_of_more_than_the_host_has_is_refused(void **state)
 {
 	const struct bf_vm_conf conf = { .memory = MIB << 20, .prefault = true };
@@ -114,6 +140,8 @@ int main(void)
 		cmocka_unit_test(prefault_has_all_of_them_from_the_start),
 		cmocka_unit_test(clearing_empties_ram_and_keeps_its_place),
 		cmocka_unit_test(with_prefault_they_are_there_again_after_clearing),
+		cmocka_unit_test(
+			what_lies_where_ram_was_when_clearing_has_failed_is_left_alone),
 		cmocka_unit_test(prefault_of_more_than_the_host_has_is_refused),
 		cmocka_unit_test(ram_keeps_its_size),
 	};
