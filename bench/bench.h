@@ -52,10 +52,11 @@ char *bench_list(void);
 const char *bench_schema(void);
 
 /*
- * Whether measurements have failed that should have been possible. Return: 0; -EIO, with
- * the first of them.
+ * Whether measurements have failed that should have been possible; if @judged, of those
+ * that a verdict is made of: belfry's and the floor's. Return: 0; -EIO, with the first.
  */
-int bench_result_failed(const struct bench_result *r, struct belfry_error *err);
+int bench_result_failed(const struct bench_result *r, bool judged,
+			struct belfry_error *err);
 
 /*
  * Why there is no measurement of a scenario (NULL: of any) though none has failed; NULL

@@ -240,14 +240,23 @@ size_t bench_series_tail_ratios(const struct bench_result *r,
 	return s->unit == BENCH_NS ? ratios_to_floor(r, s, p99_of, out) : 0;
 }
 
-int bench_result_failed(const struct bench_result *r, struct belfry_error *err)
+static bool has_failed(const struct bench_series *s, bool judged)
+{
+	if (s->status != BENCH_FAILED && s->failed_runs == 0)
+		return false;
+	return !judged || strncmp(s->contestant, "belfry", 6) == 0 ||
+	       strcmp(s->contestant, "floor") == 0;
+}
+
+int bench_result_failed(const struct bench_result *r, bool judged,
+			struct belfry_error *err)
 {
 	const struct bench_series *first = NULL;
 	unsigned int more = 0;
 	char others[32] = "";
 
 	for (unsigned int i = 0; i < r->n_series; i++) {
-		if (r->series[i].status != BENCH_FAILED && r->series[i].failed_runs == 0)
+		if (!has_failed(&r->series[i], judged))
 			continue;
 		more += first != NULL;
 		first = first ? first : &r->series[i];

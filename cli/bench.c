@@ -51,10 +51,11 @@ static const char help[] =
 	"                         run guests on the bare KVM path alone\n"
 	"  --help                 this text\n"
 	"\n"
-	"exit status: 0 done, and same or better; 10 worse; 11 too noisy to tell;\n"
-	"12 a scenario that is named cannot run here; 1 a measurement failed or a file\n"
-	"was not written; 2 bad command line; 3 bad baseline; 4 no KVM; 128+N ended by\n"
-	"signal N\n"
+	"exit status: 0 done, and same or better; 10 worse; 1 a measurement failed or a\n"
+	"file was not written; 12 a scenario that is named cannot run here; 11 too "
+	"noisy\n"
+	"to tell: the first of these that is true; 2 bad command line; 3 bad baseline;\n"
+	"4 no KVM; 128+N ended by signal N\n"
 	"\n"
 	"examples:\n"
 	"  belfry bench --quick\n"
@@ -385,12 +386,15 @@ static int report(const struct command *c, const struct bench_result *before,
 	if (before && bench_compare(&comparison, before, result, &c->rule, &err) < 0)
 		compared = bad_baseline(&err);
 	status = write_all(c, result, comparison);
-	if (bench_result_failed(result, &err) < 0) {
+	if (bench_result_failed(result, false, &err) < 0)
 		cli_say("%s", err.msg);
-		status = CLI_FAILURE;
-	}
-	if (status == CLI_OK)
-		status = comparison ? verdict_status(comparison) : compared;
+	if (comparison)
+		compared = verdict_status(comparison);
+	if (compared == CLI_WORSE)
+		status = CLI_WORSE;
+	else if (status == CLI_OK)
+		status = bench_result_failed(result, comparison, &err) < 0 ? CLI_FAILURE
+									   : compared;
 	if ((status == CLI_OK || status == CLI_NOISY) && cannot != CLI_OK)
 		status = cannot;
 	bench_comparison_destroy(comparison);

@@ -45,6 +45,25 @@ subtest 'the limit is what --max-regression says' => sub {
 	is((belfry('bench', '--compare', $before, $after, '--max-regression', '25.5'))[0], 10, '25.5 %');
 };
 
+# The same, with a contestant of which a run has failed, or all.
+sub failing {
+	my ($contestant, $factor) = @_;
+	return result_file($factor, 0.01, sub {
+		my $series = { %{ $_[0]{series}[$contestant eq 'floor' ? 0 : 1] }, scenario => 'hybrid', contestant => $contestant,
+			status => 'failed', reason => 'no such machine', failed_runs => 2 };
+		push @{ $_[0]{series} }, $series;
+	});
+}
+
+for (['qemu', 1, 0], ['qemu', 1.3, 10], ['belfry', 1, 1], ['belfry', 1.3, 10], ['floor', 1, 1]) {
+	my ($contestant, $factor, $want) = @$_;
+	subtest "$contestant has failed beside a factor of $factor" => sub {
+		($status, $out, $err) = belfry('bench', '--compare', $before, failing($contestant, $factor));
+		is "$status $err", "$want belfry: hybrid, $contestant: no such machine\n", 'status and words';
+	};
+}
+is((belfry('bench', '--from', failing('qemu', 1)))[0], 1, 'without a baseline, any failure counts');
+
 subtest 'a baseline of another machine' => sub {
 	my $other = result_file(1, 0.01, sub { $_[0]{host}{cpu} = 'Z80' });
 	($status, $out) = belfry('bench', '--compare', $other, $before);

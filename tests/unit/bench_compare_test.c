@@ -252,8 +252,8 @@ static void runs_that_failed_do_not_pass(void **state)
 	assert_int_equal(compare(&p, &ten_percent), BENCH_NOISY);
 	assert_string_equal(p.comparison->judgements[0].why,
 			    "2 of 7 runs failed: guest a ended too early");
-	assert_works(bench_result_failed(p.before, &err));
-	assert_fails(bench_result_failed(p.after, &err), EIO,
+	assert_works(bench_result_failed(p.before, true, &err));
+	assert_fails(bench_result_failed(p.after, true, &err), EIO,
 		     "poll, belfry: guest a ended too early");
 	free_pair(&p);
 
