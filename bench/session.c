@@ -30,7 +30,7 @@
 #define MS          200
 #define QUICK_RUNS  5
 #define QUICK_MS    60
-#define QUICK_S     16 /* no new turn is begun later */
+#define QUICK_S     16 /* no run is begun later */
 #define WARMUP_PART 4  /* of the timed part */
 #define CPU_LAST    1023
 #define GIVE_UP     2                    /* failures */
@@ -112,8 +112,17 @@ static struct job *job_of_turn(struct session *s, unsigned int n)
 
 static bool time_is_up(const struct session *s)
 {
-	return s->options->quick && s->turn >= BENCH_RUNS_NEEDED &&
-	       bf_now_ns() - s->began_ns > QUICK_S * BF_NS_PER_S;
+	return s->options->quick && bf_now_ns() - s->began_ns > QUICK_S * BF_NS_PER_S;
+}
+
+/* It is complete with enough runs of each: how many fit in was known to nobody. */
+static int out_of_time(struct session *s)
+{
+	if (s->turn <= BENCH_RUNS_NEEDED)
+		snprintf(s->result->stopped, sizeof(s->result->stopped),
+			 "after %d s, --quick was in turn %u of %u", QUICK_S, s->turn,
+			 s->result->settings.runs);
+	return -ETIME;
 }
 
 static int run_turns(struct session *s, struct belfry_error *err)
@@ -124,11 +133,10 @@ static int run_turns(struct session *s, struct belfry_error *err)
 	s->runs_planned = (uint64_t)s->result->settings.runs * s->n;
 	for (s->turn = 1; s->turn <= s->result->settings.runs && r == 0; s->turn++) {
 		for (unsigned int i = 0; i < s->n && r == 0; i++) {
-			r = run_job(s, job_of_turn(s, i), err);
+			r = time_is_up(s) ? out_of_time(s)
+					  : run_job(s, job_of_turn(s, i), err);
 			s->runs_done++;
 		}
-		if (time_is_up(s))
-			break;
 	}
 	clear_progress(s);
 	return r;
@@ -211,12 +219,12 @@ static int finish(struct session *s, int r, struct belfry_error *err)
 {
 	if (bench_record_end(s) < 0)
 		return bf_err(err, ENOMEM, "out of memory");
-	s->result->complete = r == 0;
 	if (r == -EINTR)
 		snprintf(s->result->stopped, sizeof(s->result->stopped),
 			 "interrupted by signal %d (%s)", s->signal,
 			 strsignal(s->signal));
-	return r == -EINTR ? 0 : r;
+	s->result->complete = !*s->result->stopped;
+	return r == -EINTR || r == -ETIME ? 0 : r;
 }
 
 static int run_session(struct session *s, struct belfry_error *err)

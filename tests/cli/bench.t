@@ -98,6 +98,19 @@ for (['is killed', "#!/bin/sh\n", 'kill -SEGV $$', 'by signal 11 \\(Segmentation
 	};
 }
 
+# A run is three starts, of 2 s each; what it has measured must not look like all of it.
+subtest '--quick ends, however slow a contestant is' => sub {
+	chmod 0755, config('fake/qemu-system-x86_64', "#!/bin/sh\n[ \$1 != --version ] || exit 0\n" .
+		"sleep 2\necho hello\nexit 1\n");
+	local $ENV{PATH} = "$dir/fake:$ENV{PATH}";
+	my $began = time;
+	($status, $out) = belfry('bench', '--quick', 'start', '--contestants', 'qemu,floor', '--json', "$dir/q.json");
+	cmp_ok time - $began, '<', 28, 'seconds';
+	is $status, 0, 'status';
+	like $out, qr/^note: not complete: after 16 s, --quick was in turn [34] of 5$/m, 'said';
+	ok !read_json("$dir/q.json")->{complete}, 'in the file';
+};
+
 # It is its own vCPU, and never gets to any guest.
 subtest "QEMU's vCPUs are pinned before their guests meet" => sub {
 	chmod 0755, config('fake/qemu-system-x86_64', "#!/bin/sh\n[ \$1 != --version ] || exit 0\n" .
