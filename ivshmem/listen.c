@@ -151,14 +151,17 @@ static bool is_socket(const struct sockaddr_un *sa)
 	return lstat(sa->sun_path, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
-/* Is it a socket that nobody serves? */
-static bool is_stale(const struct sockaddr_un *sa)
+/*
+ * Is it a socket that nobody serves? One that we may not connect to, since a server has
+ * given it away, is the one that was @left.
+ */
+static bool is_stale(const struct sockaddr_un *sa, bool left)
 {
 	BF_CLOSE int probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	return probe >= 0 &&
 	       connect(probe, (const struct sockaddr *)sa, sizeof(*sa)) < 0 &&
-	       errno == ECONNREFUSED;
+	       (errno == ECONNREFUSED || (errno == EACCES && left));
 }
 
 /* Return: 0; an errno. */
@@ -169,12 +172,13 @@ static int bind_once(int sock, const struct sockaddr_un *sa)
 	return errno;
 }
 
-static int bind_address(int sock, const struct sockaddr_un *sa, struct belfry_error *err)
+static int bind_address(int sock, const struct sockaddr_un *sa, bool left,
+			struct belfry_error *err)
 {
 	int e = bind_once(sock, sa);
 
 	for (int i = 0; e == EADDRINUSE && is_socket(sa) && i < LOOKS; i++) {
-		if (is_stale(sa)) {
+		if (is_stale(sa, left)) {
 			unlink(sa->sun_path);
 			e = bind_once(sock, sa);
 		} else {
@@ -214,7 +218,7 @@ static int make_socket(const struct bf_listener_conf *conf, struct belfry_error 
 		return bf_err_sys(err, errno, "socket for %s", conf->path);
 	r = set_address(&sa, conf->path, err);
 	if (r == 0)
-		r = bind_address(sock, &sa, err);
+		r = bind_address(sock, &sa, conf->left, err);
 	if (r < 0)
 		return r;
 	r = set_access(conf, err);

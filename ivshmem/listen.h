@@ -21,6 +21,7 @@ struct bf_listener_conf {
 	const char *path;
 	int sock;     /* that listens already (takes, also on failure); -1: make one */
 	bool foreign; /* @sock's file is somebody else's to remove */
+	bool left;    /* a server like us was at @path, and serves no more */
 	bool has_mode;
 	mode_t mode; /* of the file */
 	uid_t uid;   /* -1: as it is */

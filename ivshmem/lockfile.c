@@ -42,7 +42,7 @@ static int taken(const char *path, int fd, struct belfry_error *err)
 	return bf_err(err, EADDRINUSE, "%s: another process serves there", path);
 }
 
-static bool is_ours(int fd)
+static bool is_ours(int fd, bool *left)
 {
 	char text[16] = "";
 	struct stat st;
@@ -51,12 +51,13 @@ static bool is_ours(int fd)
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return false;
 	n = pread(fd, text, sizeof(text), 0);
+	*left = n > 0;
 	return n == 0 || (n > 1 && n < (ssize_t)sizeof(text) && text[n - 1] == '\n' &&
 			  strspn(text, "0123456789") == (size_t)n - 1);
 }
 
 /* Return: a descriptor; -EAGAIN: the file was removed meanwhile. */
-static int try_take(const char *path, struct belfry_error *err)
+static int try_take(const char *path, bool *left, struct belfry_error *err)
 {
 	const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
 	BF_CLOSE int fd = open(path, flags, 0600);
@@ -68,7 +69,7 @@ static int try_take(const char *path, struct belfry_error *err)
 					    : bf_err_sys(err, errno, "%s: lock", path);
 	if (!is_at(fd, path))
 		return -EAGAIN;
-	if (!is_ours(fd))
+	if (!is_ours(fd, left))
 		return bf_err(err, EEXIST, "%s: is something else than a server's lock",
 			      path);
 	return bf_take(&fd);
@@ -84,12 +85,12 @@ int bf_lockfile_note(const char *path, int fd, struct belfry_error *err)
 	return 0;
 }
 
-int bf_lockfile_take(const char *path, struct belfry_error *err)
+int bf_lockfile_take(const char *path, bool *left, struct belfry_error *err)
 {
 	int fd = -EAGAIN, r;
 
 	for (int i = 0; i < TRIES && fd == -EAGAIN; i++)
-		fd = try_take(path, err);
+		fd = try_take(path, left, err);
 	if (fd == -EAGAIN)
 		return bf_err(err, EADDRINUSE, "%s: others take it all the time", path);
 	if (fd < 0)

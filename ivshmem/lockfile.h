@@ -3,15 +3,18 @@
 #ifndef BF_IVSHMEM_LOCKFILE_H
 #define BF_IVSHMEM_LOCKFILE_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 /*
- * Make and lock the file. The lock goes with the descriptor, and so with a duplicate that
+ * Make and lock the file. @left: set to whether a server has left it there, that has not
+ * ended well. The lock goes with the descriptor, and so with a duplicate that
  * another process holds.
  * Return: a descriptor (returns); -EADDRINUSE when somebody else holds it, the message
  * who; another negative errno.
  */
-int bf_lockfile_take(const char *path, struct belfry_error *err);
+int bf_lockfile_take(const char *path, bool *left, struct belfry_error *err);
 
 /* Whoever asks is to be told of this process: the lock is one that it was handed. */
 int bf_lockfile_note(const char *path, int fd, struct belfry_error *err);

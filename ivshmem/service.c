@@ -199,11 +199,12 @@ static int make_lock(struct belfry_server *s, const struct heirloom *h,
 		bf_close(&s->lock_fd);
 	}
 	if (s->lock_fd >= 0) {
+		s->lock_left = true;
 		if (bf_lockfile_note(s->lock_path, s->lock_fd, err) < 0)
 			bf_log(&s->log, BELFRY_LOG_WARNING, "%s", err->msg);
 		return 0;
 	}
-	s->lock_fd = bf_lockfile_take(s->lock_path, err);
+	s->lock_fd = bf_lockfile_take(s->lock_path, &s->lock_left, err);
 	return s->lock_fd < 0 ? s->lock_fd : 0;
 }
 
@@ -373,6 +374,7 @@ static int make_socket(struct belfry_server *s, const struct bf_service_conf *co
 		       const struct heirloom *h, struct belfry_error *err)
 {
 	struct bf_listener_conf listen = { .path = s->path ? s->path : s->conf.name,
+					   .left = s->lock_left,
 					   .patience_ns = SHORTAGE_NS };
 	int r = 0;
 

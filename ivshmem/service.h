@@ -28,6 +28,7 @@ struct belfry_server {
 	char *path;      /* of the socket; NULL: it has none */
 	char *lock_path; /* NULL: none */
 	int lock_fd;
+	bool lock_left; /* by a server before us, which has not ended well */
 	int memory;
 	int state;
 	bool made_shm;

@@ -109,6 +109,25 @@ subtest 'a stale socket is replaced' => sub {
 	ok !-e $path, 'which removes it';
 };
 
+subtest 'one that was given away is replaced, too' => sub {
+	# As in our unit: root, who may not write to all files.
+	my @unit = ('setpriv', '--bounding-set=-dac_override', $belfry, 'serve', '-S', $path);
+	for (0, 1) {
+		my $job = spawn(@unit, qw(--owner 65534 --mode 0600));
+		ok wait_for_error($job, qr/ clients are there; /), $_ ? 'the next starts' : 'one starts';
+		kill $_ ? 'TERM' : 'KILL', $job->{pid};
+		finish($job);
+	}
+	my $other = IO::Socket::UNIX->new(Local => $path, Listen => 1);
+	chown 65534, -1, $path;
+	chmod 0600, $path;
+	($status, $out, $err) = command(@unit);
+	is $status, 7, 'what no server has left is not: status';
+	is $err, "belfry: $path exists: stop its server or remove it\n", 'message';
+	ok -S $path, 'it is there';
+	unlink $path;
+};
+
 subtest 'what is another program\'s is left alone' => sub {
 	my $other = IO::Socket::UNIX->new(Local => $path, Listen => 1);
 	($status, $out, $err) = belfry('serve', '-S', $path);
