@@ -472,6 +472,11 @@ subtest 'status and metrics' => sub {
 	my $server = serve('-S', $path, '-n', '2', '--metrics', "$dir/metrics", qw(--metrics-interval 1));
 	my @inside = map { connect_raw() } 1 .. 2;
 	my $info = wait_peers(2);
+	for (1 .. 500) { # the last may be there, and not have been told yet
+		last if !grep { $_->{queued} } @{ $info->{peers} };
+		select undef, undef, undef, 0.01;
+		$info = status_of($path);
+	}
 	is scalar @{ $info->{peers} }, 2, 'a peer each';
 	my $peer = $info->{peers}[1];
 	is $peer->{id}, 1, 'id';
