@@ -78,7 +78,8 @@ int bench_result_read(struct bench_result **out, const char *path,
 /* A comparison of two results. */
 
 enum bench_judge {
-	BENCH_JUDGE_AUTO,  /* the ratio to the floor where there is one, else the time */
+	BENCH_JUDGE_AUTO,  /* the ratio to the floor where the baseline has one, else time
+			    */
 	BENCH_JUDGE_RATIO, /* only scenarios with a floor */
 	BENCH_JUDGE_TIME,
 };

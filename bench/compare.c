@@ -4,8 +4,8 @@
  *
  * The rule, per case and for belfry's own series:
  *
- * 1. A run's figure is its p50 (of rates: the rate). Where the floor ran in the same
- *    turn it is the ratio to the floor's, so that a host that is slower today judges
+ * 1. A run's figure is its p50 (of rates: the rate). Where the baseline has the floor's
+ *    of the same turn it is the ratio to that, so that a host that is slower today judges
  *    nobody; else it is the figure itself.
  * 2. The change is the factor between the runs of the two results, with the interval
  *    that holds it with 99 % confidence: bench_ratio().
@@ -112,13 +112,6 @@ static bool has_ratios(const struct bench_result *r, const struct bench_series *
 	return bench_series_ratios(r, s, ratios) > 0;
 }
 
-static bool by_ratio(const struct bench_comparison *c, const struct bench_series *before,
-		     const struct bench_series *after)
-{
-	return c->rule.judge != BENCH_JUDGE_TIME && has_ratios(c->before, before) &&
-	       has_ratios(c->after, after);
-}
-
 /* What is judged, more being worse. Return: how many. */
 static size_t figures_of(const struct bench_result *r, const struct bench_series *s,
 			 bool ratio, double *out)
@@ -155,7 +148,6 @@ static void judge(struct bench_comparison *c, struct bench_judgement *j)
 	double before[BENCH_RUNS_MAX], after[BENCH_RUNS_MAX];
 	size_t n, m;
 
-	j->ratio = by_ratio(c, j->before, j->after);
 	m = figures_of(c->before, j->before, j->ratio, before);
 	n = figures_of(c->after, j->after, j->ratio, after);
 	j->change = bench_ratio(after, n, before, m, BENCH_CONFIDENCE);
@@ -199,20 +191,24 @@ static void add_judgement(struct bench_comparison *c, const struct bench_series 
 {
 	const struct bench_series *after = counterpart(c->after, before);
 	struct bench_judgement *j = &c->judgements[c->n];
-	const bool ratios = c->rule.judge == BENCH_JUDGE_RATIO;
+	const bool ratio =
+		c->rule.judge != BENCH_JUDGE_TIME && has_ratios(c->before, before);
 
-	if (!after || (ratios && !has_ratios(c->before, before)))
+	if (!after || (c->rule.judge == BENCH_JUDGE_RATIO && !ratio))
 		return;
-	*j = (struct bench_judgement){ .before = before, .after = after };
+	*j = (struct bench_judgement){ before, after, ratio };
 	c->n++;
 	j->verdict = BENCH_GONE;
 	if (after->status != BENCH_MEASURED || after->unit != before->unit)
 		snprintf(j->why, sizeof(j->why), "%.150s",
 			 *after->reason ? after->reason : "it has not run");
-	else if (ratios && !has_ratios(c->after, after))
+	else if (ratio && !has_ratios(c->after, after))
 		snprintf(j->why, sizeof(j->why), "its floor has not run");
 	else
 		judge(c, j);
+	if (!ratio && c->rule.judge != BENCH_JUDGE_TIME && has_ratios(c->after, after))
+		warn(c, "%s: the baseline has no floor: times are judged",
+		     bench_series_label(before).text);
 }
 
 /* The floor is no part of the verdict. That it moved says what changed: the host. */

@@ -43,7 +43,7 @@ static const char help[] =
 	"  --max-regression PCT   slower by more than that is worse (10)\n"
 	"  --judge ratio|time     judge ratios to the floor only, or times only; "
 	"without\n"
-	"                         it, ratios where there is a floor, else times\n"
+	"                         it, ratios where the baseline has a floor, else times\n"
 	"  --strict               refuse a baseline of another machine\n"
 	"  --compare FILE FILE    short for --baseline FILE --from FILE\n"
 	"\n"

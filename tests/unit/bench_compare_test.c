@@ -265,10 +265,10 @@ static void runs_that_failed_do_not_pass(void **state)
 }
 
 /* @what: the series that ran before and does not now. */
-static void assert_missing_ratio(const char *what, const char *why)
+static void assert_missing_ratio(enum bench_judge judge, const char *what,
+				 const char *why)
 {
-	const struct bench_rule ratios = { .max_regression = 0.1,
-					   .judge = BENCH_JUDGE_RATIO };
+	const struct bench_rule rule = { .max_regression = 0.1, .judge = judge };
 	struct pair p = slow_host();
 
 	for (unsigned int i = 0; i < p.after->n_series; i++) {
@@ -280,7 +280,7 @@ static void assert_missing_ratio(const char *what, const char *why)
 		strcpy(s->reason, "there is no KVM");
 		s->n_runs = 0;
 	}
-	assert_int_equal(compare(&p, &ratios), BENCH_NOISY);
+	assert_int_equal(compare(&p, &rule), BENCH_NOISY);
 	assert_int_equal(p.comparison->n, 1);
 	assert_int_equal(p.comparison->judgements[0].verdict, BENCH_GONE);
 	assert_string_equal(p.comparison->judgements[0].why, why);
@@ -289,8 +289,23 @@ static void assert_missing_ratio(const char *what, const char *why)
 
 static void a_ratio_that_can_no_longer_be_measured_does_not_pass(void **state)
 {
-	assert_missing_ratio("belfry", "there is no KVM");
-	assert_missing_ratio("floor", "its floor has not run");
+	assert_missing_ratio(BENCH_JUDGE_RATIO, "belfry", "there is no KVM");
+	assert_missing_ratio(BENCH_JUDGE_RATIO, "floor", "its floor has not run");
+	assert_missing_ratio(BENCH_JUDGE_AUTO, "floor", "its floor has not run");
+}
+
+static void times_against_a_baseline_without_a_floor_are_warned_of(void **state)
+{
+	struct pair p = new_pair();
+
+	add_series(p.before, "poll", "belfry", BENCH_NS, steady, RUNS);
+	add_series(p.after, "poll", "floor", BENCH_NS, slower, RUNS);
+	add_series(p.after, "poll", "belfry", BENCH_NS, slower, RUNS);
+	assert_int_equal(compare(&p, &ten_percent), BENCH_WORSE);
+	assert_int_equal(p.comparison->n_warnings, 1);
+	assert_string_equal(p.comparison->warnings[0],
+			    "poll: the baseline has no floor: times are judged");
+	free_pair(&p);
 }
 
 static void nothing_in_common_is_an_error(void **state)
@@ -404,6 +419,7 @@ int main(void)
 		cmocka_unit_test(what_can_no_longer_be_measured_does_not_pass),
 		cmocka_unit_test(runs_that_failed_do_not_pass),
 		cmocka_unit_test(a_ratio_that_can_no_longer_be_measured_does_not_pass),
+		cmocka_unit_test(times_against_a_baseline_without_a_floor_are_warned_of),
 		cmocka_unit_test(nothing_in_common_is_an_error),
 		cmocka_unit_test(settings_that_differ_are_named),
 		cmocka_unit_test(runs_without_a_figure_do_not_count),
