@@ -445,7 +445,7 @@ BELFRY_API int belfry_vm_process(struct belfry_vm *vm, struct belfry_error *err)
  * Called with what the guest has written, by one of the VM's vCPU threads, one call at a
  * time. It may make any call; but belfry_vm_wait() returns EDEADLK, as this vCPU is what
  * it would wait for, and belfry_vm_destroy() destroys nothing. While it runs, that vCPU
- * waits. Its stack is small: 256 KiB.
+ * waits. Its stack is small: 1 MiB, with the program's thread-local variables in it.
  */
 typedef void belfry_console_fn(void *user, struct belfry_vm *vm, const void *data,
 			       size_t len);

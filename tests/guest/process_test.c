@@ -346,10 +346,26 @@ static void the_kick_never_reaches_the_embedder(void **state)
 	sigaction(SIGURG, &old, NULL);
 }
 
+static __thread char of_each_thread[400 * 1024];
+
+static void a_program_may_have_large_thread_local_variables(void **state)
+{
+	struct belfry_config *cfg = one_vm("hello", "");
+	struct belfry_vm *vm;
+
+	of_each_thread[sizeof(of_each_thread) / 2] = 1;
+	vm = start(cfg, "vm");
+	assert_int_equal(wait_for(vm).reason, BELFRY_STOP_DEBUG_EXIT);
+	belfry_vm_destroy(vm);
+	belfry_config_destroy(cfg);
+	assert_int_equal(of_each_thread[sizeof(of_each_thread) / 2], 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_thousand_vms_of_many_threads_leave_nothing_behind),
+		cmocka_unit_test(a_program_may_have_large_thread_local_variables),
 		cmocka_unit_test(a_vm_lives_on_when_its_threads_do_not),
 		cmocka_unit_test(threads_may_do_all_at_once_to_one_vm),
 		cmocka_unit_test(no_descriptor_reaches_a_program_that_is_executed),
