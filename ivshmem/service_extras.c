@@ -66,7 +66,8 @@ static int make_control(struct belfry_server *s, struct belfry_error *err)
 }
 
 /*
- * A file that was not there: what others may have put in its place is not followed.
+ * A file that was not there: what others may have put in its place is not followed. It is
+ * for others to read: the umask is the socket's.
  * Return: a descriptor (returns) that it can be told by; a negative errno.
  */
 static int make_file(const char *path, const char *text, struct belfry_error *err)
@@ -77,7 +78,7 @@ static int make_file(const char *path, const char *text, struct belfry_error *er
 
 	unlink(path);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	n = fd >= 0 ? write(fd, text, len) : -1;
+	n = fd >= 0 && fchmod(fd, 0644) == 0 ? write(fd, text, len) : -1;
 	if (n < 0 || (size_t)n < len)
 		return bf_err_sys(err, n < 0 ? errno : ENOSPC, "%s", path);
 	return bf_take(&fd);

@@ -158,6 +158,15 @@ subtest 'a server that is refused removes no files of others' => sub {
 	unlink $path, $pid, $metrics;
 };
 
+subtest 'whoever monitors may read the files, whatever the umask' => sub {
+	my $before = umask 077;
+	my $server = serve('-S', $path, '-p', "$dir/pid", '--metrics', "$dir/prom");
+	umask $before;
+	is sprintf('%o', (stat "$dir/$_")[2] & 07777), '644', $_ for 'pid', 'prom';
+	is sprintf('%o', (stat $path)[2] & 07777), '700', 'the socket has what the umask leaves';
+	end($server);
+};
+
 subtest 'a link in the place of a file to write is not followed' => sub {
 	my $precious = config('precious', "precious\n");
 	symlink $precious, "$dir/pid.new";
