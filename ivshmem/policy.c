@@ -15,27 +15,48 @@
 
 #define ID_MAX     (UINT32_MAX - 1) /* the last one means "none" */
 #define GROUPS_MAX 65536            /* of a process: NGROUPS_MAX */
+#define NAMES_MIN  4096             /* bytes for what is known of a user or a group */
+#define NAMES_MAX  (16 << 20)
 
 /* --- names --- */
 
-static bool find_user(const char *name, char *buf, size_t size, uint32_t *out)
+/* Return: 0; -ENOENT: nobody has that name; another negative errno. */
+static int find_user(const char *name, char *buf, size_t size, uint32_t *out)
 {
 	struct passwd pw, *found;
+	int e = getpwnam_r(name, &pw, buf, size, &found);
 
-	if (getpwnam_r(name, &pw, buf, size, &found) != 0 || !found)
-		return false;
+	if (e != 0 || !found)
+		return e ? -e : -ENOENT;
 	*out = found->pw_uid;
-	return true;
+	return 0;
 }
 
-static bool find_group(const char *name, char *buf, size_t size, uint32_t *out)
+static int find_group(const char *name, char *buf, size_t size, uint32_t *out)
 {
 	struct group gr, *found;
+	int e = getgrnam_r(name, &gr, buf, size, &found);
 
-	if (getgrnam_r(name, &gr, buf, size, &found) != 0 || !found)
-		return false;
+	if (e != 0 || !found)
+		return e ? -e : -ENOENT;
 	*out = found->gr_gid;
-	return true;
+	return 0;
+}
+
+/* As these two, with the room that it takes: a group may have thousands of members. */
+static int find(enum bf_user_kind kind, const char *name, uint32_t *out)
+{
+	int r = -ERANGE;
+
+	for (size_t size = NAMES_MIN; r == -ERANGE && size <= NAMES_MAX; size *= 4) {
+		BF_FREE char *buf = malloc(size);
+
+		if (!buf)
+			return -ENOMEM;
+		r = kind == BF_USERS ? find_user(name, buf, size, out)
+				     : find_group(name, buf, size, out);
+	}
+	return r;
 }
 
 static bool parse_id(const char *text, uint32_t *out)
@@ -51,15 +72,22 @@ static bool parse_id(const char *text, uint32_t *out)
 int bf_user_parse(uint32_t *out, enum bf_user_kind kind, const char *what,
 		  const char *text, struct belfry_error *err)
 {
-	char buf[16384]; /* for a group's members */
+	int r;
 
 	if (parse_id(text, out))
 		return 0;
-	if (kind == BF_USERS ? find_user(text, buf, sizeof(buf), out)
-			     : find_group(text, buf, sizeof(buf), out))
+	r = find(kind, text, out);
+	switch (r) {
+	case 0:
 		return 0;
-	return bf_err(err, EINVAL, "%s %s: no such %s", what, bf_brief(text).text,
-		      kind == BF_USERS ? "user" : "group");
+	case -ENOENT: /* getpwnam(3): what there may be instead of 0 */
+	case -ESRCH:
+	case -EBADF:
+	case -EPERM:
+		return bf_err(err, EINVAL, "%s %s: no such %s", what, bf_brief(text).text,
+			      kind == BF_USERS ? "user" : "group");
+	}
+	return bf_err_sys(err, -r, "%s %s", what, bf_brief(text).text);
 }
 
 /* --- lists --- */

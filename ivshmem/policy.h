@@ -24,14 +24,14 @@ enum bf_user_kind { BF_USERS, BF_GROUPS };
 
 /*
  * Parse "alice,1000-1010,0": names and numbers. @what starts the message of an error.
- * Return: 0; -EINVAL; -ENOMEM. @out is replaced on success only.
+ * Return: as bf_user_parse(); -ENOMEM. @out is replaced on success only.
  */
 int bf_users_parse(struct bf_users *out, enum bf_user_kind kind, const char *what,
 		   const char *text, struct belfry_error *err);
 
 void bf_users_fini(struct bf_users *users);
 
-/* One name or number. Return: 0; -EINVAL. */
+/* One name or number. Return: 0; -EINVAL: there is none; that of a failed look-up. */
 int bf_user_parse(uint32_t *out, enum bf_user_kind kind, const char *what,
 		  const char *text, struct belfry_error *err);
 
