@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "ivshmem/dial.h"
@@ -40,23 +41,44 @@ static struct timeval time_limit(uint64_t ns)
 }
 
 /*
+ * With a time limit, connect(2) is not begun again after a signal, whatever SA_RESTART
+ * says: do so for the time that is left. Return: 0; an errno.
+ */
+static int connect_within(int fd, const struct sockaddr_un *server, uint64_t timeout_ns)
+{
+	uint64_t end, now = bf_now_ns();
+	struct timeval limit;
+
+	if (__builtin_add_overflow(now, timeout_ns, &end))
+		end = UINT64_MAX;
+	for (;;) {
+		limit = time_limit(now < end ? end - now : 0);
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+		if (connect(fd, (const struct sockaddr *)server, sizeof(*server)) == 0)
+			return 0;
+		if (errno != EINTR)
+			return errno;
+		now = bf_now_ns();
+	}
+}
+
+/*
  * @type: SOCK_NONBLOCK, or 0: then it takes @timeout_ns at most.
  * Return: the socket (returns); a negative errno.
  */
 static int dial(const struct sockaddr_un *server, int type, uint64_t timeout_ns,
 		struct belfry_error *err)
 {
-	const struct timeval limit = time_limit(timeout_ns);
 	const char *path = server->sun_path;
 	BF_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | type, 0);
+	int e;
 
 	if (fd < 0)
 		return bf_err_sys(err, errno, "socket for %s", path);
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	if (connect(fd, (const struct sockaddr *)server, sizeof(*server)) == 0)
+	e = connect_within(fd, server, timeout_ns);
+	switch (e) {
+	case 0:
 		return bf_take(&fd);
-
-	switch (errno) {
 	case ENOENT:
 	case ECONNREFUSED:
 		return bf_err(err, ECONNREFUSED,
@@ -65,7 +87,7 @@ static int dial(const struct sockaddr_un *server, int type, uint64_t timeout_ns,
 		return bf_err(err, ETIMEDOUT, "%s: no answer from the ivshmem server",
 			      path);
 	default:
-		return bf_err_sys(err, errno, "connect to %s", path);
+		return bf_err_sys(err, e, "connect to %s", path);
 	}
 }
 

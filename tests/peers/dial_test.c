@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,13 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "ivshmem/dial.h"
+#include "ivshmem/ivshmem.h"
 
 #define MS 1000000ULL
 
@@ -106,6 +110,37 @@ static void assert_pauses(struct fixture *f, uint64_t ms)
 	complete(&f->dialer.op, 0);
 }
 
+static unsigned int alarms;
+
+static void count_alarm(int signal)
+{
+	alarms++;
+}
+
+static void signals_do_not_end_the_wait_for_room(void **state)
+{
+	const struct sigaction count = { .sa_handler = count_alarm,
+					 .sa_flags = SA_RESTART };
+	const struct itimerval often = { { .tv_usec = 20000 }, { .tv_usec = 20000 } };
+	struct fixture *f = *state;
+	struct belfry_error err;
+	uint64_t begin;
+	int r;
+
+	start_server(f);
+	assert_int_equal(listen(f->listener, 0), 0);
+	BF_CLOSE int first = bf_peer_connect(f->path, &err); /* who is not accepted */
+	assert_true(first >= 0);
+	sigaction(SIGALRM, &count, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	begin = bf_now_ns();
+	r = bf_peer_connect_within(f->path, 150 * MS, &err);
+	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
+	assert_int_equal(r, -ETIMEDOUT);
+	assert_true(bf_now_ns() - begin >= 150 * MS);
+	assert_true(alarms > 2);
+}
+
 static void the_pause_doubles_from_100_ms_to_5_s(void **state)
 {
 	static const unsigned int ms[] = { 100,  200,  400,  800, 1600,
@@ -183,6 +218,7 @@ static void stopping_stops_whatever_the_last_try_brings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(signals_do_not_end_the_wait_for_room),
 		TEST(the_pause_doubles_from_100_ms_to_5_s),
 		TEST(the_server_is_found_and_not_dialled_again),
 		TEST(the_pause_goes_on_growing_until_it_is_told_to_rest),
