@@ -44,8 +44,9 @@ __attribute__((format(printf, 2, 3))) static void warn(struct bench_comparison *
 	if (c->n_warnings == BENCH_NOTES_MAX)
 		return;
 	va_start(ap, fmt);
-	vsnprintf(c->warnings[c->n_warnings++], sizeof(c->warnings[0]), fmt, ap);
+	vsnprintf(c->warnings[c->n_warnings], sizeof(c->warnings[0]), fmt, ap);
 	va_end(ap);
+	bench_clean(c->warnings[c->n_warnings++]);
 }
 
 /* --- the two hosts --- */
@@ -206,6 +207,7 @@ static void add_judgement(struct bench_comparison *c, const struct bench_series 
 		snprintf(j->why, sizeof(j->why), "its floor has not run");
 	else
 		judge(c, j);
+	bench_clean(j->why);
 	if (!ratio && c->rule.judge != BENCH_JUDGE_TIME && has_ratios(c->after, after))
 		warn(c, "%s: the baseline has no floor: times are judged",
 		     bench_series_label(before).text);

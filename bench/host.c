@@ -11,6 +11,7 @@
 
 #include "base/own.h"
 #include "bench/host.h"
+#include "bench/result.h"
 
 #define CPU_DIR "/sys/devices/system/cpu"
 
@@ -204,6 +205,8 @@ void bench_host_look(struct bench_host *host)
 		"/sys/devices/system/clocksource/clocksource0/current_clocksource");
 	look_at_choice(host->facts[BENCH_HOST_HUGEPAGES],
 		       "/sys/kernel/mm/transparent_hugepage/enabled");
+	for (size_t i = 0; i < BENCH_HOST_FACTS; i++)
+		bench_clean(host->facts[i]);
 }
 
 /* Whether @cpu is the first of its core's threads, as far as the host tells. */

@@ -43,17 +43,6 @@ __attribute__((format(printf, 2, 3))) static void wrong(struct reader *rd,
 	rd->code = bf_err(rd->err, EINVAL, "%s%s%s", rd->at, *rd->at ? ": " : "", text);
 }
 
-/* Blank what would steer the terminal of whoever prints it. */
-static void blank_controls(char *text)
-{
-	for (unsigned char *p = (unsigned char *)text; *p; p++) {
-		if (*p < ' ' || *p == 0x7f)
-			*p = ' ';
-		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) /* U+0080... */
-			p[0] = p[1] = ' ';
-	}
-}
-
 static json_t *member(struct reader *rd, json_t *object, const char *key)
 {
 	json_t *value = json_object_get(object, key);
@@ -76,7 +65,7 @@ static void read_text(struct reader *rd, json_t *object, const char *key, char *
 		wrong(rd, "%s: at most %zu bytes", key, room - 1);
 	else
 		memcpy(out, json_string_value(value), json_string_length(value) + 1);
-	blank_controls(out);
+	bench_clean(out);
 }
 
 /* A number from 0 to FIGURE_MAX; @null in place of null. */
@@ -313,8 +302,6 @@ static void read_notes(struct reader *rd, json_t *object, struct bench_result *r
 
 	json_array_foreach(array, i, value) bench_result_note(
 		r, "%s", json_is_string(value) ? json_string_value(value) : "");
-	for (i = 0; i < r->n_notes; i++)
-		blank_controls(r->notes[i]);
 }
 
 static void read_version(struct reader *rd, json_t *object)
@@ -384,7 +371,7 @@ static int load(const char *path, json_t **out, struct belfry_error *err)
 		return bf_err(err, E2BIG, "%s: above %d MiB", path, FILE_MAX >> 20);
 	if (errno == EISDIR)
 		return bf_err_sys(err, errno, "%s", path);
-	blank_controls(where.text);
+	bench_clean(where.text);
 	return bf_err(err, EINVAL, "%s:%d:%d: %s", path, where.line, where.column,
 		      where.text);
 }

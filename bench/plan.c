@@ -47,6 +47,7 @@ static void note_qemu(struct session *s, struct bench_contestant_info *info)
 	out = popen(command, "re");
 	if (out && fgets(info->version, sizeof(info->version), out))
 		info->version[strcspn(info->version, "\n")] = '\0';
+	bench_clean(info->version);
 	if (out)
 		pclose(out);
 }

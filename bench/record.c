@@ -96,6 +96,7 @@ void bench_record_failure(struct session *s, const struct job *job,
 
 	series->failed_runs++;
 	snprintf(series->reason, sizeof(series->reason), "%.180s", err->msg);
+	bench_clean(series->reason);
 	if (series->status != BENCH_MEASURED)
 		series->status = BENCH_FAILED;
 }

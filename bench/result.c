@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/number.h"
 #include "base/own.h"
+#include "base/text.h"
 #include "bench/bench.h"
 #include "bench/result.h"
 
@@ -74,8 +75,9 @@ void bench_result_note(struct bench_result *r, const char *fmt, ...)
 	if (r->n_notes == BENCH_NOTES_MAX)
 		return;
 	va_start(ap, fmt);
-	vsnprintf(r->notes[r->n_notes++], sizeof(r->notes[0]), fmt, ap);
+	vsnprintf(r->notes[r->n_notes], sizeof(r->notes[0]), fmt, ap);
 	va_end(ap);
+	bench_clean(r->notes[r->n_notes++]);
 }
 
 struct bench_run *bench_series_add_run(struct bench_series *s)
@@ -148,6 +150,32 @@ int bench_series_finish(struct bench_series *s)
 
 /* --- words --- */
 
+/* How many bytes a character has that begins so, if it is one. */
+static size_t utf8_length(unsigned char lead)
+{
+	return lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+}
+
+void bench_clean(char *text)
+{
+	const char *next;
+	char *p = text;
+	int32_t c;
+
+	for (; *p; p = (char *)next) {
+		next = p;
+		c = bf_utf8_next(&next);
+		if (c < 0 && (unsigned char)*p >= 0xc0 && strlen(p) < utf8_length(*p)) {
+			*p = '\0'; /* the rest did not fit in */
+			return;
+		}
+		if (c < 0)
+			*p = '?', next = p + 1;
+		else if (c < ' ' || (c >= 0x7f && c < 0xa0))
+			memset(p, ' ', next - p);
+	}
+}
+
 struct bench_label bench_parameter_label(const char *parameter, uint64_t value)
 {
 	struct bench_label l;
@@ -159,6 +187,7 @@ struct bench_label bench_parameter_label(const char *parameter, uint64_t value)
 	else
 		snprintf(l.text, sizeof(l.text), "%" PRIu64 " %.*s", value,
 			 (int)strlen(parameter) - (value == 1), parameter);
+	bench_clean(l.text);
 	return l;
 }
 
@@ -171,6 +200,7 @@ struct bench_label bench_series_label(const struct bench_series *s)
 			 bench_parameter_label(s->parameter, s->value).text);
 	else
 		snprintf(l.text, sizeof(l.text), "%s", s->scenario);
+	bench_clean(l.text);
 	return l;
 }
 

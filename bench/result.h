@@ -120,6 +120,12 @@ int bench_series_pool(struct bench_series *s, const float *ns, size_t n);
 /* Percentiles and histogram from the pool, which is freed. Return: 0; -ENOMEM. */
 int bench_series_finish(struct bench_series *s);
 
+/*
+ * Make it text that any report can have, in place: UTF-8, with "?" for what is none, cut
+ * where a character does not end, and blanks for what would steer a terminal.
+ */
+void bench_clean(char *text);
+
 /* "doorbell-spin", "peers, 64 peers" */
 struct bench_label {
 	char text[64];

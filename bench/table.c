@@ -111,6 +111,7 @@ static void put_row(struct bench_text *t, const struct bench_result *r,
 			 bench_parameter_label(s->parameter, s->value).text);
 	else
 		snprintf(name, sizeof(name), "%s", s->contestant);
+	bench_clean(name);
 	bench_put(t, *name ? "  %-26s" : "  ", name);
 	if (s->status == BENCH_MEASURED)
 		put_measured(t, r, s);

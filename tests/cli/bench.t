@@ -111,6 +111,15 @@ subtest '--quick ends, however slow a contestant is' => sub {
 	ok !read_json("$dir/q.json")->{complete}, 'in the file';
 };
 
+subtest "what is no UTF-8 in a program's version does no harm" => sub {
+	chmod 0755, config('fake/qemu-system-x86_64', "#!/bin/sh\nprintf 'QEMU \\351 7\\n'\n");
+	local $ENV{PATH} = "$dir/fake:$ENV{PATH}";
+	($status, $out) = belfry('bench', 'poll', @tiny[0 .. 3], '--contestants', 'qemu,belfry', '--json', "$dir/latin.json");
+	is +(belfry('bench', '--from', "$dir/latin.json"))[0], 1, 'it can be read again; QEMU has failed';
+	my ($qemu) = grep { $_->{name} eq 'qemu' } @{ read_json("$dir/latin.json")->{contestants} };
+	is $qemu->{version}, 'QEMU ? 7', 'version';
+};
+
 # It is its own vCPU, and never gets to any guest.
 subtest "QEMU's vCPUs are pinned before their guests meet" => sub {
 	chmod 0755, config('fake/qemu-system-x86_64', "#!/bin/sh\n[ \$1 != --version ] || exit 0\n" .

@@ -206,6 +206,60 @@ static void control_characters_are_blanked(void **state)
 	bench_result_destroy(back);
 }
 
+static void assert_clean(const char *text, const char *want)
+{
+	char copy[64];
+
+	strcpy(copy, text);
+	bench_clean(copy);
+	assert_string_equal(copy, want);
+}
+
+static void text_becomes_utf8(void **state)
+{
+	assert_clean("caf\303\251 \360\237\224\224", "caf\303\251 \360\237\224\224");
+	assert_clean("caf\351 au lait", "caf? au lait");
+	assert_clean("\377\300\257 \355\240\200 ", "??? "
+						   "??? ");
+	assert_clean("cut \360\237\224", "cut ");
+	assert_clean("cut \303", "cut ");
+	assert_clean("a\033[2J\tb\177c\302\205d", "a [2J b c  d");
+}
+
+/* As a program says its version, and a host its name, and as far as there is room */
+static void text_of_any_kind_can_be_read_again(void **state)
+{
+	struct bench_result *r = full_result(), *back;
+	char *text;
+
+	strcpy(r->contestants[0].version, "QEMU \351");
+	bench_clean(r->contestants[0].version);
+	bench_result_note(r, "%0158d\303\251", 0);
+	strcpy(r->series[1].parameter, "p\303\251");
+	text = bench_format_json(r, NULL);
+	assert_non_null(text);
+	back = read_back(text);
+	assert_string_equal(back->contestants[0].version, "QEMU ");
+	assert_int_equal(strlen(back->notes[1]), 158);
+	assert_string_equal(bench_series_label(&back->series[1]).text,
+			    "rate, 64 p\303\251");
+	back->series[1].value = 1;
+	assert_string_equal(bench_series_label(&back->series[1]).text, "rate, 1 p");
+	free(text);
+	bench_result_destroy(r);
+	bench_result_destroy(back);
+}
+
+/* Not a file with the key missing, which nobody could read */
+static void what_cannot_be_written_is_no_file(void **state)
+{
+	struct bench_result *r = full_result();
+
+	strcpy(r->contestants[0].version, "QEMU \351 x");
+	assert_null(bench_format_json(r, NULL));
+	bench_result_destroy(r);
+}
+
 static void a_file_that_cannot_be_read_is_named(void **state)
 {
 	struct bench_result *r;
@@ -225,6 +279,9 @@ int main(void)
 		cmocka_unit_test(a_version_to_come_is_refused),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(control_characters_are_blanked),
+		cmocka_unit_test(text_becomes_utf8),
+		cmocka_unit_test(text_of_any_kind_can_be_read_again),
+		cmocka_unit_test(what_cannot_be_written_is_no_file),
 		cmocka_unit_test(a_file_that_cannot_be_read_is_named),
 	};
 
