@@ -129,7 +129,7 @@ static void say_capacity(struct serve *sv)
 		 "%s: %llu clients are there; %u with %llu vectors each fit", sv->name,
 		 (unsigned long long)stats.peers, belfry_server_capacity(sv->server),
 		 (unsigned long long)stats.vectors);
-	serve_log_of(sv)(NULL, BELFRY_LOG_INFO, line);
+	serve_log_info(sv, line);
 	cli_notify("READY=1\nSTATUS=%s", line);
 }
 
@@ -171,10 +171,14 @@ static bool reload(struct serve *sv)
 		cli_say("the configuration stays as it is: %s", err.msg);
 	else
 		good = true;
-	if (good)
-		serve_log_of(sv)(NULL, BELFRY_LOG_INFO,
-				 "the configuration was read again");
-	belfry_config_destroy(cfg);
+	if (good) {
+		belfry_config_destroy(sv->cfg);
+		sv->cfg = cfg;
+		sv->name = name;
+		serve_log_info(sv, "the configuration was read again");
+	} else {
+		belfry_config_destroy(cfg);
+	}
 	cli_notify("READY=1");
 	return good;
 }

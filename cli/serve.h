@@ -43,6 +43,9 @@ int serve_parse(struct serve *sv, int argc, char **argv, bool *done);
 /* Where lines of the log go. */
 belfry_log_fn *serve_log_of(const struct serve *sv);
 
+/* A line of the program's own, of level info, unless log_level leaves out such. */
+void serve_log_info(const struct serve *sv, const char *line);
+
 /* What cli_say() says goes there, too, from now on. */
 void serve_say_to_log(const struct serve *sv);
 

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -81,6 +82,17 @@ belfry_log_fn *serve_log_of(const struct serve *sv)
 	if (sv->daemonize)
 		return log_to_syslog;
 	return stderr_is_journal() ? log_to_journal : log_line;
+}
+
+void serve_log_info(const struct serve *sv, const char *line)
+{
+	char key[96], *level = NULL;
+
+	snprintf(key, sizeof(key), "servers.%s.log_level", sv->name);
+	belfry_config_get(sv->cfg, key, &level, NULL);
+	if (!level || (strcmp(level, "error") != 0 && strcmp(level, "warning") != 0))
+		serve_log_of(sv)(NULL, BELFRY_LOG_INFO, line);
+	free(level);
 }
 
 static void say_line(const char *line)

@@ -81,7 +81,7 @@ static int use_socket(struct serve *sv, int sock, struct belfry_error *err)
 		return r;
 	snprintf(line, sizeof(line), "%s: serves at the socket handed over, %s", sv->name,
 		 *bound ? bound : "without a path");
-	serve_log_of(sv)(NULL, BELFRY_LOG_INFO, line);
+	serve_log_info(sv, line);
 	return 0;
 }
 

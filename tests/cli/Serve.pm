@@ -36,6 +36,7 @@ sub wait_socket {
 # Start a server; it listens when this returns.
 sub serve {
 	my $job = spawn($belfry, 'serve', @_);
+	return wait_socket() && $job if "@_" =~ /--log-level (error|warning)/;
 	wait_for_error($job, qr/ clients are there; /) or Test::More::BAIL_OUT('no server starts');
 	return $job;
 }

@@ -389,7 +389,12 @@ subtest 'clients that connect and close at once do no harm' => sub {
 	}
 	ok joins(), 'others join';
 	is wait_peers(0)->{counters}{peers}, 0, 'nobody is left over';
-	end($server);
+	kill 'HUP', $server->{pid};
+	kill 'USR2', $server->{pid};
+	select undef, undef, undef, 0.3;
+	wait_socket();
+	($status, $out, $err) = end($server);
+	is $err, '', 'and a log of errors says nothing';
 };
 
 subtest 'whoever speaks, half-closes or dies leaves, and nobody misses a thing' => sub {

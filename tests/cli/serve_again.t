@@ -41,7 +41,7 @@ sub loses_nothing {
 sub who { return [map { [@$_{qw(id pid uid gid vectors joined)}] } @{ $_[0]{peers} }] }
 
 subtest 'an upgrade is noticed by nobody' => sub {
-	my $server = serve('-S', $path, '-n', '3', '--log-level', 'warning');
+	my $server = serve('-S', $path, '-n', '3');
 	loses_nothing(load(qw(--clients=40 --vectors=3 --signal-every=10), '--churn=' . 100 * $times),
 		'an upgrade every ten joins');
 	is status_of($path)->{counters}{peers}, 0, 'it is a server as before';
