@@ -38,8 +38,9 @@ static void note_values(struct bench_series *series, struct bench_run *run,
 	if (series->unit == BENCH_PER_S && page->values[BENCH_INTERRUPTS])
 		run->coalesced = (double)page->values[BENCH_RINGS] /
 				 page->values[BENCH_INTERRUPTS];
-	if (strcmp(series->scenario, "hybrid") == 0 && page->count)
-		run->sleeps = (double)page->values[BENCH_SLEEPS] / page->count;
+	if (strcmp(series->scenario, "hybrid") == 0 && page->values[BENCH_ROUNDS])
+		run->sleeps =
+			(double)page->values[BENCH_SLEEPS] / page->values[BENCH_ROUNDS];
 	if (strcmp(series->scenario, "one-way") == 0)
 		run->clock_error =
 			(page->values[BENCH_ERROR] + page->values[BENCH_DRIFT]) * tick_ns;

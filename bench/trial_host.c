@@ -24,18 +24,20 @@ static uint64_t go_over(const struct bench_trial *t, uint8_t *memory, unsigned i
 {
 	volatile uint32_t *samples =
 		(volatile uint32_t *)((volatile uint8_t *)t->lab->page + BENCH_SAMPLES);
-	uint64_t passes = bench_passes(t->value), deadline, from, to = 0, n;
+	uint64_t passes = bench_passes(t->value), deadline, from, to = 0, n, i, dice = 0;
 	bench_loop *loop = loop_of(t->scenario->guest);
 
 	deadline = bf_now_ns() + ms * BF_NS_PER_MS;
-	for (n = 0; n < TRIAL_SAMPLES_MAX && to < deadline; n++) {
+	for (n = 0; to < deadline; n++) {
 		from = bf_now_ns();
 		for (uint64_t pass = 0; pass < passes; pass++)
 			loop(memory, memory + HALF, t->value);
 		to = bf_now_ns();
-		samples[n] = to - from;
+		i = bench_place(n, TRIAL_SAMPLES_MAX, &dice);
+		if (i < TRIAL_SAMPLES_MAX)
+			samples[i] = to - from;
 	}
-	return n;
+	return n < TRIAL_SAMPLES_MAX ? n : TRIAL_SAMPLES_MAX;
 }
 
 int bench_measure_host(const struct bench_trial *t, struct belfry_error *err)

@@ -5,7 +5,7 @@
  *                              bench_crowd.c, with options of their own
  *          role=a|b            of two guests: a measures, b answers
  *          ms=200 warmup=50    how long, in milliseconds
- *          max=32768           samples, at most
+ *          max=32768           samples that are kept, at most
  *          samples=GPA,SIZE    where the samples go on the bare KVM path; elsewhere the
  *                              second ivshmem device has them
  *          limit=10            seconds to wait for the other guest
@@ -52,14 +52,14 @@ static volatile void *find_page(const struct bench *b)
 }
 
 /* Touched once, so that no sample pays for a page that is new to this VM. */
-static void open_page(struct bench *b, uint64_t max)
+static void open_page(struct bench *b)
 {
 	volatile uint8_t *page = find_page(b);
 	uint64_t i;
 
 	b->page = (volatile struct bench_page *)page;
 	b->samples = (volatile uint32_t *)(page + BENCH_SAMPLES);
-	for (i = 0; i < max; i += PAGE / sizeof(uint32_t))
+	for (i = 0; i < b->max; i += PAGE / sizeof(uint32_t))
 		b->samples[i] = 0;
 	b->page->tsc_khz = tsc_khz();
 }
@@ -77,15 +77,17 @@ static void report(struct bench *b, uint32_t state, uint32_t go)
 static void lead(struct bench *b, const struct bench_mode *mode)
 {
 	uint64_t ms = arg_u64("ms", 200), warmup = arg_u64("warmup", 50);
-	uint64_t max = arg_u64("max", 32768), khz = tsc_khz();
+	uint64_t khz = tsc_khz(), count;
 
-	open_page(b, max);
+	b->max = arg_u64("max", 32768);
+	open_page(b);
 	if (mode->open)
 		mode->open(b);
 	if (warmup > 0)
-		mode->lead(b, max, tsc() + warmup * khz);
+		mode->lead(b, tsc() + warmup * khz);
 	report(b, BENCH_READY, BENCH_GO_START);
-	b->page->count = mode->lead(b, max, tsc() + ms * khz);
+	count = mode->lead(b, tsc() + ms * khz);
+	b->page->count = count < b->max ? count : b->max;
 	report(b, BENCH_TIMED, BENCH_GO_END);
 	if (mode->stop)
 		mode->stop(b);

@@ -19,6 +19,8 @@ struct bench {
 	struct pair pair;
 	volatile struct bench_page *page; /* NULL: this guest does not measure */
 	volatile uint32_t *samples;
+	uint64_t max;   /* of them: there is no room for more */
+	uint64_t dice;  /* which of more are kept */
 	uint64_t bells; /* interrupts that have been waited for */
 	uint64_t pings; /* words that have been sent */
 	struct link_bell bell;
@@ -27,15 +29,15 @@ struct bench {
 };
 
 /*
- * One thing to measure. lead() takes at most @max samples until @deadline and returns how
- * many; the first time it warms up. answer() runs in the other guest, until the first
+ * One thing to measure. lead() takes samples until @deadline and returns how many; the
+ * first time it warms up. answer() runs in the other guest, until the first
  * one's stop(). All but lead() may be NULL.
  */
 struct bench_mode {
 	const char *name;
 	bool pair; /* there is another guest */
 	void (*open)(struct bench *b);
-	uint64_t (*lead)(struct bench *b, uint64_t max, uint64_t deadline);
+	uint64_t (*lead)(struct bench *b, uint64_t deadline);
 	void (*stop)(struct bench *b);
 	void (*answer)(struct bench *b);
 };
@@ -47,11 +49,13 @@ extern const struct bench_mode bench_crowd[];  /* many peers, and the host */
 static volatile uint64_t *const bench_heard = &irq_count[LINK_IRQ];
 
 /* Ring b->bell and spin until a doorbell comes back. */
-uint64_t bench_lead_spin(struct bench *b, uint64_t max, uint64_t deadline);
+uint64_t bench_lead_spin(struct bench *b, uint64_t deadline);
 
 static inline void bench_record(struct bench *b, uint64_t i, uint64_t ticks)
 {
-	b->samples[i] = ticks < UINT32_MAX ? ticks : UINT32_MAX;
+	i = bench_place(i, b->max, &b->dice);
+	if (i < b->max)
+		b->samples[i] = ticks < UINT32_MAX ? ticks : UINT32_MAX;
 }
 
 static inline void bench_ring(struct link_bell bell)

@@ -15,11 +15,11 @@
 
 /* ---- the clock's own cost ---- */
 
-static uint64_t lead_clock(struct bench *b, uint64_t max, uint64_t deadline)
+static uint64_t lead_clock(struct bench *b, uint64_t deadline)
 {
 	uint64_t from, to = 0, i;
 
-	for (i = 0; i < max && to < deadline; i++) {
+	for (i = 0; to < deadline; i++) {
 		from = tsc();
 		to = tsc();
 		bench_record(b, i, to - from);
@@ -29,12 +29,12 @@ static uint64_t lead_clock(struct bench *b, uint64_t max, uint64_t deadline)
 
 /* ---- there and back, both spinning or both halted; or to oneself ---- */
 
-uint64_t bench_lead_spin(struct bench *b, uint64_t max, uint64_t deadline)
+uint64_t bench_lead_spin(struct bench *b, uint64_t deadline)
 {
 	struct link_bell bell = b->bell;
 	uint64_t from, to = 0, i;
 
-	for (i = 0; i < max && to < deadline; i++) {
+	for (i = 0; to < deadline; i++) {
 		from = tsc();
 		bench_ring(bell);
 		spin_while(bench_heard, b->bells++);
@@ -44,12 +44,12 @@ uint64_t bench_lead_spin(struct bench *b, uint64_t max, uint64_t deadline)
 	return i;
 }
 
-static uint64_t lead_halt(struct bench *b, uint64_t max, uint64_t deadline)
+static uint64_t lead_halt(struct bench *b, uint64_t deadline)
 {
 	struct link_bell bell = b->bell;
 	uint64_t from, to = 0, i;
 
-	for (i = 0; i < max && to < deadline; i++) {
+	for (i = 0; to < deadline; i++) {
 		from = tsc();
 		bench_ring(bell);
 		halt_while(bench_heard, b->bells++);
@@ -114,12 +114,12 @@ static void compare_clocks(struct bench *b)
 	}
 }
 
-static uint64_t lead_one_way(struct bench *b, uint64_t max, uint64_t deadline)
+static uint64_t lead_one_way(struct bench *b, uint64_t deadline)
 {
 	uint64_t to = 0, i;
 	int64_t ticks;
 
-	for (i = 0; i < max && to < deadline; i++) {
+	for (i = 0; to < deadline; i++) {
 		*b->pair.ping = ++b->pings << 1 | 1;
 		spin_while(bench_heard, b->bells++);
 		to = tsc();
@@ -204,13 +204,13 @@ static void send_word(struct bench *b, volatile uint64_t *word, uint64_t value)
 		bench_ring(b->bell);
 }
 
-static uint64_t lead_hybrid(struct bench *b, uint64_t max, uint64_t deadline)
+static uint64_t lead_hybrid(struct bench *b, uint64_t deadline)
 {
 	uint64_t ticks = bench_ticks(arg_u64("poll_us", 50)), from, to = 0, i;
 	uint64_t pause = arg_u64("pause_us", 0);
 
 	b->page->values[BENCH_SLEEPS] = 0;
-	for (i = 0; i < max && to < deadline; i++) {
+	for (i = 0; to < deadline; i++) {
 		sleep_us(pause);
 		from = tsc();
 		send_word(b, b->pair.ping, ++b->pings);
@@ -218,6 +218,7 @@ static uint64_t lead_hybrid(struct bench *b, uint64_t max, uint64_t deadline)
 		to = tsc();
 		bench_record(b, i, to - from);
 	}
+	b->page->values[BENCH_ROUNDS] = i;
 	return i;
 }
 
@@ -257,7 +258,7 @@ static uint64_t settled_count(struct bench *b, uint64_t least)
 	return count;
 }
 
-static uint64_t lead_rate(struct bench *b, uint64_t max, uint64_t deadline)
+static uint64_t lead_rate(struct bench *b, uint64_t deadline)
 {
 	uint64_t before = settled_count(b, 0), start = tsc(), from, to = 0, i;
 	struct link_bell bell = b->bell;
@@ -266,15 +267,15 @@ static uint64_t lead_rate(struct bench *b, uint64_t max, uint64_t deadline)
 		from = tsc();
 		bench_ring(bell);
 		to = tsc();
-		bench_record(b, i % max, to - from);
+		bench_record(b, i, to - from);
 	}
 	b->page->values[BENCH_TICKS] = to - start;
 	b->page->values[BENCH_RINGS] = i;
 	b->page->values[BENCH_INTERRUPTS] = settled_count(b, before + (i > 0)) - before;
-	return i < max ? i : max;
+	return i;
 }
 
-static uint64_t lead_acked(struct bench *b, uint64_t max, uint64_t deadline)
+static uint64_t lead_acked(struct bench *b, uint64_t deadline)
 {
 	volatile uint64_t *count = &b->pair.words[WORD_COUNT];
 	uint64_t start = tsc(), from, seen, to = 0, i;
@@ -286,11 +287,11 @@ static uint64_t lead_acked(struct bench *b, uint64_t max, uint64_t deadline)
 		bench_ring(bell);
 		spin_while(count, seen);
 		to = tsc();
-		bench_record(b, i % max, to - from);
+		bench_record(b, i, to - from);
 	}
 	b->page->values[BENCH_TICKS] = to - start;
 	b->page->values[BENCH_RINGS] = b->page->values[BENCH_INTERRUPTS] = i;
-	return i < max ? i : max;
+	return i;
 }
 
 static void answer_rate(struct bench *b)

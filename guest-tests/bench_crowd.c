@@ -33,12 +33,12 @@ static volatile uint32_t *word(struct bench *b, unsigned int off)
 
 /* ---- the store alone, to one who does not answer ---- */
 
-static uint64_t lead_store(struct bench *b, uint64_t max, uint64_t deadline)
+static uint64_t lead_store(struct bench *b, uint64_t deadline)
 {
 	struct link_bell bell = named_bell(b);
 	uint64_t from, to = 0, i;
 
-	for (i = 0; i < max && to < deadline; i++) {
+	for (i = 0; to < deadline; i++) {
 		from = tsc();
 		bench_ring(bell);
 		to = tsc();
@@ -85,12 +85,12 @@ static bool comes_within(uint64_t seen, uint64_t us)
 }
 
 /* From asking for it until its last peer has been rung, and has rung back. */
-static uint64_t lead_late(struct bench *b, uint64_t max, uint64_t deadline)
+static uint64_t lead_late(struct bench *b, uint64_t deadline)
 {
 	struct link_bell last = named_bell(b);
 	uint64_t from = tsc(), seen = *bench_heard;
 
-	(void)max, (void)deadline;
+	(void)deadline;
 	*word(b, CROWD_ASKED) = CROWD_JOIN;
 	do
 		bench_ring(last);
@@ -137,7 +137,7 @@ static void open_fan_out(struct bench *b)
 			;
 }
 
-static uint64_t lead_fan_out(struct bench *b, uint64_t max, uint64_t deadline)
+static uint64_t lead_fan_out(struct bench *b, uint64_t deadline)
 {
 	struct link_bell bells[GUESTS_MAX];
 	uint64_t want = slot(b, 0)->count, from, to = 0, i;
@@ -145,7 +145,7 @@ static uint64_t lead_fan_out(struct bench *b, uint64_t max, uint64_t deadline)
 
 	for (g = 0; g < n; g++)
 		bells[g] = link_bell(&b->link, slot(b, g)->here - 1);
-	for (i = 0; i < max && to < deadline; i++) {
+	for (i = 0; to < deadline; i++) {
 		want++;
 		from = tsc();
 		for (g = 0; g < n; g++)

@@ -12,12 +12,12 @@
 
 /* ---- each spins on a word that the other writes ---- */
 
-static uint64_t lead_poll(struct bench *b, uint64_t max, uint64_t deadline)
+static uint64_t lead_poll(struct bench *b, uint64_t deadline)
 {
 	volatile uint64_t *ping = b->pair.ping, *pong = b->pair.pong;
 	uint64_t from, to = 0, i;
 
-	for (i = 0; i < max && to < deadline; i++) {
+	for (i = 0; to < deadline; i++) {
 		from = tsc();
 		*ping = ++b->pings;
 		while (*pong != b->pings)
@@ -51,8 +51,7 @@ static void stop_poll(struct bench *b)
 
 /* A small block is gone over many times in one sample, so that the clock costs nothing.
  */
-static uint64_t go_over(struct bench *b, bench_loop *loop, uint64_t max,
-			uint64_t deadline)
+static uint64_t go_over(struct bench *b, bench_loop *loop, uint64_t deadline)
 {
 	uint64_t block = arg_u64("block", 65536), from, to = 0, i, pass;
 	uint64_t passes = bench_passes(block);
@@ -60,7 +59,7 @@ static uint64_t go_over(struct bench *b, bench_loop *loop, uint64_t max,
 
 	if (block > COPY_OFF(b->link.size) - HEAD)
 		guest_fail("block=%lu: the memory has %lu bytes", block, b->link.size);
-	for (i = 0; i < max && to < deadline; i++) {
+	for (i = 0; to < deadline; i++) {
 		from = tsc();
 		for (pass = 0; pass < passes; pass++)
 			loop(memory, (uint8_t *)b->link.memory + COPY_OFF(b->link.size),
@@ -72,19 +71,19 @@ static uint64_t go_over(struct bench *b, bench_loop *loop, uint64_t max,
 	return i;
 }
 
-static uint64_t lead_read(struct bench *b, uint64_t max, uint64_t deadline)
+static uint64_t lead_read(struct bench *b, uint64_t deadline)
 {
-	return go_over(b, bench_read_loop, max, deadline);
+	return go_over(b, bench_read_loop, deadline);
 }
 
-static uint64_t lead_write(struct bench *b, uint64_t max, uint64_t deadline)
+static uint64_t lead_write(struct bench *b, uint64_t deadline)
 {
-	return go_over(b, bench_write_loop, max, deadline);
+	return go_over(b, bench_write_loop, deadline);
 }
 
-static uint64_t lead_copy(struct bench *b, uint64_t max, uint64_t deadline)
+static uint64_t lead_copy(struct bench *b, uint64_t deadline)
 {
-	return go_over(b, bench_copy_loop, max, deadline);
+	return go_over(b, bench_copy_loop, deadline);
 }
 
 const struct bench_mode bench_memory[] = {

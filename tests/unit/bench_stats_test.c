@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "bench/stats.h"
+#include "guest-tests/bench_regs.h"
 #include "tests/unit/bench_test.h"
 
 #define assert_near(got, want) assert_true(fabs((got) - (want)) < 1e-6 * fabs(want))
@@ -17,6 +18,25 @@ static float *count_to(size_t n)
 	for (size_t i = 0; i < n; i++)
 		values[i] = i + 1;
 	return values;
+}
+
+/* Ten times as many samples as places: each tenth of the run has a tenth of them. */
+static void all_of_a_run_has_its_share_of_the_places(void **state)
+{
+	enum { PLACES = 1000 };
+	uint64_t kept[PLACES], dice = 0, at;
+	unsigned int tenths[10] = { 0 };
+
+	for (uint64_t i = 0; i < 10 * PLACES; i++) {
+		at = bench_place(i, PLACES, &dice);
+		assert_true(at <= i && (i >= PLACES || at == i));
+		if (at < PLACES)
+			kept[at] = i;
+	}
+	for (unsigned int i = 0; i < PLACES; i++)
+		tenths[kept[i] / PLACES]++;
+	for (unsigned int i = 0; i < 10; i++)
+		assert_in_range(tenths[i], 70, 130);
 }
 
 static void a_percentile_is_the_nearest_rank(void **state)
@@ -154,6 +174,7 @@ static void the_interval_misses_the_truth_in_one_of_a_hundred_cases(void **state
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_of_a_run_has_its_share_of_the_places),
 		cmocka_unit_test(a_percentile_is_the_nearest_rank),
 		cmocka_unit_test(few_samples_have_percentiles_too),
 		cmocka_unit_test(all_percentiles_come_from_all_samples),
