@@ -105,7 +105,7 @@ all: $(LIB_A) $(LIB_SO) $(if $(cli-y),$(PROGRAM) $(PROGRAM_SHARED)) programs gue
 # size: it is 40 kB smaller so. gcc has -Oz since version 12.
 FAST := base/event.o vmm/bus.o vmm/vcpu.o
 SMALL := $(if $(filter -O2,$(CFLAGS)),$(shell $(CC) -Oz -E -xc /dev/null >/dev/null 2>&1 && echo -Oz || echo -Os))
-$(call objs,$(filter-out $(FAST),$(lib-y))): private OUR_CFLAGS += $(SMALL)
+$(call objs,$(filter-out $(FAST),$(lib-y))): private OUR_CFLAGS += $(SMALL) -ffunction-sections
 
 $(LIB_A): $(call objs,$(lib-y))
 	$(call say,AR,$@)
@@ -114,7 +114,8 @@ $(LIB_A): $(call objs,$(lib-y))
 $(LIB_SO): $(call objs,$(lib-y)) belfry.map
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) -shared -Wl,-soname,libbelfry.so.$(SOVERSION) \
-		-Wl,--version-script=belfry.map -Wl,-z,pack-relative-relocs $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS)
+		-Wl,--version-script=belfry.map -Wl,-z,pack-relative-relocs \
+		-Wl,-Bsymbolic-functions -Wl,--gc-sections $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS)
 	$(Q)ln -sf $(notdir $@) $(O)/libbelfry.so.$(SOVERSION)
 	$(Q)ln -sf $(notdir $@) $(O)/libbelfry.so
 
