@@ -172,7 +172,7 @@ static int run_input(struct session *s)
 	input_fini(&in);
 	if (status != CLI_OK && !s->signal)
 		cli_say("standard input: stopped at line %u", number);
-	return status;
+	return status == CLI_OK && in.failed ? CLI_FAILURE : status;
 }
 
 /* At a prompt Ctrl-C ends the program, in a command it ends that. */

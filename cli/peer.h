@@ -112,6 +112,7 @@ struct input {
 	size_t len, room;
 	size_t next; /* where the next line begins */
 	bool ended;
+	bool failed;           /* said; nothing more comes */
 	struct editor *editor; /* NULL: lines as they come */
 };
 

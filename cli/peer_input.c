@@ -54,9 +54,11 @@ static bool read_more(struct input *in)
 		memmove(in->buf, in->buf + in->next, in->len - in->next);
 	in->len -= in->next;
 	in->next = 0;
-	if (!make_room(in) || !session_wait_for(in->s, STDIN_FILENO))
+	in->failed = !make_room(in);
+	if (in->failed || !session_wait_for(in->s, STDIN_FILENO))
 		return false;
 	n = read(STDIN_FILENO, in->buf + in->len, CHUNK);
+	in->failed = n < 0;
 	if (n < 0)
 		cli_say("standard input: %s", strerror(errno));
 	if (n > 0)
@@ -77,7 +79,12 @@ static const char *cut_line(struct input *in)
 		end = in->buf + in->len++; /* the last line may lack its end */
 	*end = '\0';
 	in->next = end + 1 - in->buf;
-	return start;
+	if (strlen(start) == (size_t)(end - start))
+		return start;
+	cli_say("standard input: a line has a NUL");
+	in->failed = in->ended = true;
+	in->next = in->len;
+	return NULL;
 }
 
 const char *input_line(struct input *in)

@@ -255,6 +255,14 @@ subtest 'files that do not work' => sub {
 	is $err, "belfry: standard output: No space left on device\n", 'standard output is full: message';
 };
 
+subtest 'what standard input has behind a NUL is not skipped' => sub {
+	my $script = config('nul', "write 0 65\nread 0 1\nread 0 1\0 garbage\nwrite 0 66\n");
+	($status, $out, $err) = command('sh', '-c', 'exec "$0" peer "$1" < "$2"', $belfry, $socket, $script);
+	is $status, 1, 'status';
+	is scalar(() = $out =~ /^00000000  41/mg), 1, 'the lines before are run';
+	is $err, "belfry: standard input: a line has a NUL\n", 'message';
+};
+
 subtest 'a file stays as it is when the memory cannot be read' => sub {
 	my ($shm, $file) = ("belfry-peer-$$", config('saved', "precious\n"));
 	my $other = spawn($belfry, 'serve', '-S', "$dir/shrinks", '-l', '1M', '-M', $shm);
