@@ -2,8 +2,8 @@
 /*
  * bench/clients.c - many clients of an ivshmem server, which check all that it sends
  *
- *	clients [--clients=N] [--vectors=V] [--leave] [--churn=N] [--signal-every=N]
- *SOCKET
+ *	clients [--clients=N] [--vectors=V] [--leave] [--churn=N]
+ *		[--signal-every=N] SOCKET
  *
  * N clients join at once. Each checks every message against the protocol, and rings each
  * eventfd that it is sent, by a number of its own; when a client ends, what it finds in

@@ -38,10 +38,10 @@
  *
  * Versions. A struct that begins with its size may grow at its end: a program sets size
  * to the sizeof that it was compiled with. The library fills no more than that, with
- *zeros where it knows less; what an older program does not say is as if it were zero; and
- *what a newer one says behind all that the library knows is an error, E2BIG, unless it is
- * zero. A program may so be older or newer than its library. The other structs stay as
- * they are.
+ * zeros where it knows less; what an older program does not say is as if it were zero;
+ * and what a newer one says behind all that the library knows is an error, E2BIG, unless
+ * it is zero. A program may so be older or newer than its library. The other structs stay
+ * as they are.
  *
  * Everything here is there since 0.1, unless a comment names another version.
  */

@@ -7,7 +7,7 @@
  * What happens on a link is one list of events: somebody came, somebody left. A client
  * hears of all of them in their order, from the first one that still counts: a client
  * that came finds there all who were present before it, then itself. So a queue per
- *client is just a place in that list, and costs the same however long it is.
+ * client is just a place in that list, and costs the same however long it is.
  *
  * An event of somebody who had left before a client came is none of that client's
  * business, and it never stops there. Once everybody else has heard that somebody has
