@@ -143,6 +143,26 @@ static int print_hex(void *to, const struct words *w, uint64_t offset,
 	return CLI_OK;
 }
 
+static int print_nothing(void *to, const struct words *w, uint64_t offset,
+			 const uint8_t *bytes, size_t n)
+{
+	return CLI_OK;
+}
+
+/* An object is whole: what cannot be read is found out before it begins. */
+static int read_json(struct session *s, const struct words *w, const struct range *range)
+{
+	int status = for_each_chunk(s, w, range, print_nothing, NULL);
+
+	if (status != CLI_OK)
+		return status;
+	begin_json(w, range);
+	fputs(",\"hex\":\"", stdout);
+	status = for_each_chunk(s, w, range, print_hex, NULL);
+	puts(status == CLI_OK ? "\"}" : "");
+	return status;
+}
+
 /* read OFFSET LENGTH */
 int peer_read(struct session *s, const struct words *w)
 {
@@ -151,13 +171,8 @@ int peer_read(struct session *s, const struct words *w)
 
 	if (status != CLI_OK)
 		return status;
-	if (!s->json)
-		return for_each_chunk(s, w, &range, print_rows, NULL);
-	begin_json(w, &range);
-	fputs(",\"hex\":\"", stdout);
-	status = for_each_chunk(s, w, &range, print_hex, NULL);
-	puts("\"}");
-	return status;
+	return s->json ? read_json(s, w, &range)
+		       : for_each_chunk(s, w, &range, print_rows, NULL);
 }
 
 static int add_to_crc(void *to, const struct words *w, uint64_t offset,

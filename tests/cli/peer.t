@@ -267,13 +267,17 @@ subtest 'a file stays as it is when the memory cannot be read' => sub {
 	my ($shm, $file) = ("belfry-peer-$$", config('saved', "precious\n"));
 	my $other = spawn($belfry, 'serve', '-S', "$dir/shrinks", '-l', '1M', '-M', $shm);
 	select undef, undef, undef, 0.01 until -S "$dir/shrinks.control";
-	my $us = spawn($belfry, 'peer', "$dir/shrinks", 'info', 'sleep 500ms', "save $file");
-	ok wait_for($us, qr/^waiting 0$/m), 'it has joined';
-	truncate "/dev/shm/$shm", 0;
+	my $us = spawn($belfry, 'peer', "$dir/shrinks", 'info', 'sleep 500ms', "save $file 8k 4k");
+	my $json = spawn($belfry, 'peer', '--json', "$dir/shrinks", 'info', 'sleep 500ms', 'read 0 1M');
+	ok wait_for($us, qr/^waiting 0$/m) && wait_for($json, qr/"waiting"/), 'they have joined';
+	truncate "/dev/shm/$shm", 4096;
+	($status, $out, $err) = finish($json);
+	is $status, 1, 'for JSON: status';
+	unlike $out, qr/"read"/, 'and no object is begun';
 	($status, $out, $err) = finish($us);
 	is $status, 1, 'status';
 	is Belfry::slurp($file), "precious\n", 'the file';
-	stop($other);
+	is +(stop($other))[0], 0, 'the server ends';
 };
 
 subtest 'a pipe that holds more than the memory' => sub {
