@@ -37,6 +37,9 @@
 
 #define KICK_SIGNAL SIGURG
 
+/* What is rare is compiled for size. */
+#define RARE __attribute__((cold))
+
 /*
  * A vCPU thread calls a dozen functions deep, and a console callback. The C library takes
  * the thread-local variables of the whole program off it. What is not touched costs
@@ -53,7 +56,7 @@ static void vcpus_kick(struct belfry_vm *vm)
 }
 
 /* Get every vCPU to its thread's end; the state lock is held. */
-static void vcpus_end(struct belfry_vm *vm)
+RARE static void vcpus_end(struct belfry_vm *vm)
 {
 	atomic_store(&vm->ending, true);
 	eventfd_write(vm->end_fd, 1);
@@ -61,8 +64,8 @@ static void vcpus_end(struct belfry_vm *vm)
 	vcpus_kick(vm);
 }
 
-void bf_vm_end(struct belfry_vm *vm, enum belfry_stop reason, unsigned int status,
-	       const char *fmt, ...)
+RARE void bf_vm_end(struct belfry_vm *vm, enum belfry_stop reason, unsigned int status,
+		    const char *fmt, ...)
 {
 	va_list ap;
 
@@ -89,7 +92,7 @@ bool bf_vcpus_call(struct belfry_vm *vm)
 }
 
 /* Return: 0; -EINVAL when the VM does not run, or is about to stop. */
-int bf_vcpus_reset(struct belfry_vm *vm)
+RARE int bf_vcpus_reset(struct belfry_vm *vm)
 {
 	bool runs;
 
@@ -113,7 +116,7 @@ static bool vcpus_outside(struct belfry_vm *vm)
 }
 
 /* Return: 0; -EINVAL when the VM does not run, or has stopped in the meantime. */
-int bf_vcpus_pause(struct belfry_vm *vm)
+RARE int bf_vcpus_pause(struct belfry_vm *vm)
 {
 	bool runs;
 
@@ -283,7 +286,7 @@ static void vcpu_forget_kick(void)
 }
 
 /* KVM_RUN itself failed. */
-static void handle_run_error(struct bf_vcpu *vcpu, int code)
+RARE static void handle_run_error(struct bf_vcpu *vcpu, int code)
 {
 	struct belfry_vm *vm = vcpu->vm;
 
@@ -307,7 +310,7 @@ static void handle_run_error(struct bf_vcpu *vcpu, int code)
 }
 
 /* @vm->state_lock is held. */
-static void vm_stopped(struct belfry_vm *vm)
+RARE static void vm_stopped(struct belfry_vm *vm)
 {
 	vm->state = BF_STOPPED;
 	bf_events_post(vm, BELFRY_EVENT_STOPPED);
@@ -316,7 +319,7 @@ static void vm_stopped(struct belfry_vm *vm)
 }
 
 /* All threads are out of the guest, which asked for a reset; @vm->state_lock is held. */
-static void vm_restart(struct belfry_vm *vm)
+RARE static void vm_restart(struct belfry_vm *vm)
 {
 	struct belfry_error err;
 	eventfd_t n;
@@ -441,7 +444,7 @@ static int vcpu_create(struct belfry_vm *vm, struct bf_vcpu *vcpu,
 	return e < 0 ? e : bf_arch_vcpu_init(vm, vcpu->fd, vcpu->id, err);
 }
 
-int bf_vcpus_create(struct belfry_vm *vm, struct belfry_error *err)
+RARE int bf_vcpus_create(struct belfry_vm *vm, struct belfry_error *err)
 {
 	int e = 0;
 
@@ -488,7 +491,7 @@ static int vcpu_start(struct bf_vcpu *vcpu, struct belfry_error *err)
 }
 
 /* vm->state_lock is held, so that none runs the guest before all are there. */
-int bf_vcpus_start(struct belfry_vm *vm, struct belfry_error *err)
+RARE int bf_vcpus_start(struct belfry_vm *vm, struct belfry_error *err)
 {
 	int e = 0;
 
@@ -501,13 +504,12 @@ int bf_vcpus_start(struct belfry_vm *vm, struct belfry_error *err)
 }
 
 /* Those that are there end without having run the guest. vm->state_lock is held. */
-void bf_vcpus_start_failed(struct belfry_vm *vm)
+RARE void bf_vcpus_start_failed(struct belfry_vm *vm)
 {
-	if (vm->result.reason == 0)
-		vm->result = (struct belfry_result){
-			.reason = BELFRY_STOP_HOST_ERROR,
-			.detail = "start failed",
-		};
+	if (vm->result.reason == 0) {
+		vm->result.reason = BELFRY_STOP_HOST_ERROR;
+		strcpy(vm->result.detail, "start failed");
+	}
 	vcpus_end(vm);
 	if (vm->running == 0)
 		vm_stopped(vm);
@@ -524,14 +526,14 @@ static void vcpu_close(struct bf_vcpu *vcpu)
 }
 
 /* After bf_vm_end(). */
-void bf_vcpus_join(struct belfry_vm *vm)
+RARE void bf_vcpus_join(struct belfry_vm *vm)
 {
 	for (unsigned int i = 0; i < vm->n_vcpus; i++)
 		if (vm->vcpus[i].has_thread)
 			pthread_join(vm->vcpus[i].thread, NULL);
 }
 
-void bf_vcpus_close(struct belfry_vm *vm)
+RARE void bf_vcpus_close(struct belfry_vm *vm)
 {
 	for (unsigned int i = 0; i < vm->n_vcpus; i++)
 		vcpu_close(&vm->vcpus[i]);
