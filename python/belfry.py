@@ -93,6 +93,11 @@ class Error(OSError):
 _u32, _u64 = ctypes.c_uint32, ctypes.c_uint64
 
 
+def _words(text):
+    """What the library says, for people: names of files need not be UTF-8."""
+    return text.decode(errors="replace")
+
+
 class _Error(ctypes.Structure):
     _fields_ = [("code", ctypes.c_int), ("msg", ctypes.c_char * 252)]
 
@@ -114,7 +119,7 @@ class _Result(_Sized):
 
     def plain(self):
         return types.SimpleNamespace(reason=Stop(self.reason), status=self.status,
-                                     detail=self.detail.decode())
+                                     detail=_words(self.detail))
 
 
 class _Event(_Sized):
@@ -125,7 +130,7 @@ class _Event(_Sized):
         return types.SimpleNamespace(
             type=EventType(self.type), device=self.device, peer=self.peer,
             result=self.result.contents.plain() if self.result else None,
-            why=self.why.contents.msg.decode() if self.why else None)
+            why=_words(self.why.contents.msg) if self.why else None)
 
 
 class _Stats(_Sized):
@@ -278,7 +283,7 @@ def _bind(library, name, returns, *takes):
         error = _Error()
         result = function(*args, error)
         if result < 0:
-            _fail(result, error.msg.decode() or os.strerror(-result))
+            _fail(result, _words(error.msg) or os.strerror(-result))
         return result
     return call
 
@@ -300,13 +305,13 @@ _free.argtypes, _free.restype = [ctypes.c_void_p], None
 
 
 def version():
-    return _lib.version().decode()
+    return _words(_lib.version())
 
 
 def _take_text(pointer):
     """A string that the library has allocated for us."""
     try:
-        return ctypes.string_at(pointer.value).decode()
+        return _words(ctypes.string_at(pointer.value))
     finally:
         _free(pointer)
 
@@ -419,7 +424,7 @@ class Config(_Handle):
     def mistakes(self):
         """Everything that belfry_config_validate() finds, a line each."""
         found = []
-        collect = _MistakeFn(lambda user, error: found.append(error.contents.msg.decode()))
+        collect = _MistakeFn(lambda user, error: found.append(_words(error.contents.msg)))
         _lib.config_set_mistakes(self._h, collect, None)
         try:
             _lib.config_validate(self._h)
@@ -440,7 +445,7 @@ class Config(_Handle):
     def _names(self, call):
         names = []
         while (name := call(self._h, len(names))) is not None:
-            names.append(name.decode())
+            names.append(_words(name))
         return names
 
     @property
@@ -454,7 +459,7 @@ class Config(_Handle):
     def set_log(self, function, level=LogLevel.INFO):
         """function(level, line), for what is made from this from now on."""
         log = _LogFn(self._calls(
-            lambda user, level, line: function(LogLevel(level), line.decode())))
+            lambda user, level, line: function(LogLevel(level), _words(line))))
         self._logs.append(log)  # what has been made by now goes on calling the one before
         _lib.config_set_log(self._h, log, None, level)
 
@@ -640,7 +645,7 @@ class Peer(_Handle):
 
 def _without_user(function):
     def call(user, *args):
-        function(*(arg.contents.msg.decode() if isinstance(arg, ctypes.POINTER(_Error)) else arg
+        function(*(_words(arg.contents.msg) if isinstance(arg, ctypes.POINTER(_Error)) else arg
                    for arg in args))
     return call
 

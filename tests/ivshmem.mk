@@ -3,7 +3,7 @@ tests-y += loop
 loop-test-y := tests/unit/loop_test.o base/loop.o base/err.o base/event.o
 
 tests-y += err
-err-test-y := tests/unit/err_test.o base/err.o
+err-test-y := tests/unit/err_test.o base/err.o base/text.o
 
 tests-y += sized
 sized-test-y := tests/unit/sized_test.o base/sized.o base/err.o

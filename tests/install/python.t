@@ -83,6 +83,10 @@ class Configurations(unittest.TestCase):
         self.assertEqual(caught.exception.errno, 22)
         self.assertIn("did you mean 'memory'?", str(caught.exception))
 
+    def test_a_name_in_a_message_may_be_any_bytes(self):
+        with self.assertRaisesRegex(belfry.Error, "No such file"):
+            belfry.Config(file=b"/nowhere/\xff\xfe")
+
     def test_every_mistake_is_shown(self):
         config = belfry.Config("vms: { a: { memory: 32M }, b: { cpus: 1 } }")
         mistakes = config.mistakes()

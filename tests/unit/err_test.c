@@ -2,6 +2,7 @@
 /* tests/unit/err_test.c - messages: what happened comes before where, when room is short
  */
 #include "base/err.h"
+#include "base/text.h"
 #include "tests/unit/unit_test.h"
 
 #define ROOM (sizeof(((struct belfry_error *)0)->msg) - 1)
@@ -77,6 +78,26 @@ static void a_long_path_never_takes_the_place_of_the_reason(void **state)
 	}
 }
 
+static void no_character_is_cut_in_two(void **state)
+{
+	for (size_t n = 60; n < 400; n++) {
+		struct belfry_error err = { 0 };
+		char path[1300] = "";
+
+		memset(path, 'x', n % 4);
+		for (size_t i = 0; i < n; i++)
+			strcat(path, n % 2 ? "\u00e9" : "\u20ac");
+		bf_err_sys(&err, ENOENT, "kernel %s", path);
+		assert_true(bf_utf8_valid(err.msg));
+		bf_err_wrap(&err, -ENOENT, "vms.%s", path);
+		assert_true(bf_utf8_valid(err.msg));
+		bf_err(&err, ENOENT, "%s", path);
+		assert_true(bf_utf8_valid(err.msg));
+		assert_true(strlen(err.msg) >=
+			    (strlen(path) < ROOM ? strlen(path) : ROOM - 4));
+	}
+}
+
 static void what_fits_is_not_shortened(void **state)
 {
 	const size_t len = ROOM - strlen("kernel : No such file or directory");
@@ -142,6 +163,7 @@ int main(void)
 		cmocka_unit_test(wrapping_puts_the_context_in_front_and_keeps_the_code),
 		cmocka_unit_test(without_an_error_to_fill_the_code_is_returned),
 		cmocka_unit_test(a_long_path_never_takes_the_place_of_the_reason),
+		cmocka_unit_test(no_character_is_cut_in_two),
 		cmocka_unit_test(what_fits_is_not_shortened),
 		cmocka_unit_test(a_path_of_any_length_keeps_its_begin_and_the_reason),
 		cmocka_unit_test(long_contexts_leave_room_for_the_reason),
