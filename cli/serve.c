@@ -137,11 +137,13 @@ static void say_capacity(struct serve *sv)
 
 static int open_signals(struct serve *sv)
 {
+	struct sigaction interrupt;
 	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN); /* whoever read the log may have gone */
 	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
+	if (sigaction(SIGINT, NULL, &interrupt) == 0 && interrupt.sa_handler != SIG_IGN)
+		sigaddset(&set, SIGINT); /* a script's background ignores it */
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR2);

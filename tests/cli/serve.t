@@ -549,6 +549,20 @@ subtest 'a server that says nothing is not waited for' => sub {
 	end($server);
 };
 
+subtest 'who is started to ignore SIGINT, as a script\'s background is, does' => sub {
+	local $SIG{INT} = 'IGNORE';
+	my $server = serve('-S', $path);
+	kill 'INT', $server->{pid};
+	kill 'HUP', $server->{pid};
+	ok wait_for_error($server, qr/was read again/), 'it goes on';
+	($status) = end($server);
+	is $status, 0, 'SIGTERM ends it';
+	$SIG{INT} = 'DEFAULT';
+	$server = serve('-S', $path);
+	kill 'INT', $server->{pid};
+	is +(finish($server))[0], 0, 'else, SIGINT does';
+};
+
 subtest 'the background' => sub {
 	($status, $out, $err) = belfry('serve', '-S', $path, '--daemonize', '-p', "$dir/pid");
 	is $status, 0, 'it returns when clients can connect';
