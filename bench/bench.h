@@ -23,8 +23,9 @@ struct bench_options {
 	bool progress; /* on standard error */
 };
 
-#define BENCH_RUNS_MAX 100
-#define BENCH_MS_MAX   10000
+#define BENCH_RUNS_MAX    100
+#define BENCH_RUNS_NEEDED 5 /* on either side of a comparison, for its confidence */
+#define BENCH_MS_MAX      10000
 
 /* --- running --- */
 
@@ -109,7 +110,8 @@ void bench_comparison_destroy(struct bench_comparison *c);
 
 /*
  * Whether there will be something to compare: what bench_compare() would refuse of
- * @before for this host and what is to be measured, before it is measured.
+ * @before for this host and what is to be measured, or never have a verdict on, before it
+ * is measured.
  * Return: 0; -EXDEV, -ENOMSG as there.
  */
 int bench_check_baseline(const struct bench_result *before,

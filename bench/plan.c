@@ -233,25 +233,69 @@ int bench_plan(struct session *s, struct belfry_error *err)
 	return r < 0 ? bf_err(err, ENOMEM, "out of memory") : 0;
 }
 
+/* --- the baseline, before it is measured for --- */
+
+/* How far a series of the baseline gets on its way to a verdict. */
+enum prospect { NOT_MEASURED, TOO_FEW_RUNS, NO_FLOOR, JUDGED };
+
+static bool is_case(const struct bench_scenario *scenario, const struct bench_series *s)
+{
+	if (!scenario->parameter)
+		return !*s->parameter;
+	for (unsigned int i = 0; scenario->values[i]; i++)
+		if (scenario->values[i] == s->value)
+			return strcmp(scenario->parameter, s->parameter) == 0;
+	return false;
+}
+
+static enum prospect prospect_of(const struct bench_result *before,
+				 const struct bench_series *s,
+				 const struct bench_options *options,
+				 const struct bench_rule *rule)
+{
+	const struct bench_scenario *scenario = bench_scenario_find(s->scenario);
+	double figures[BENCH_RUNS_MAX];
+	bool ratio;
+
+	if (!bench_is_judged(s) || !scenario || !is_chosen(options, scenario) ||
+	    !is_wanted(options, s->contestant) || !is_case(scenario, s))
+		return NOT_MEASURED;
+	if (bench_series_figures(s, figures) < BENCH_RUNS_NEEDED)
+		return TOO_FEW_RUNS;
+	ratio = bench_series_ratios(before, s, figures) > 0;
+	if (rule->judge == BENCH_JUDGE_TIME ||
+	    (rule->judge == BENCH_JUDGE_AUTO && !ratio))
+		return JUDGED;
+	return ratio && is_wanted(options, "floor") ? JUDGED : NO_FLOOR;
+}
+
 int bench_check_baseline(const struct bench_result *before,
 			 const struct bench_options *options,
 			 const struct bench_rule *rule, struct belfry_error *err)
 {
-	const struct bench_scenario *scenario;
+	enum prospect best = NOT_MEASURED, one;
 	struct bench_host here;
 
 	bench_host_look(&here);
 	if (rule->strict && bench_check_machine(&before->host, &here, err) < 0)
 		return -EXDEV;
 	for (unsigned int i = 0; i < before->n_series; i++) {
-		const struct bench_series *s = &before->series[i];
-
-		scenario = bench_scenario_find(s->scenario);
-		if (bench_is_judged(s) && scenario && is_chosen(options, scenario) &&
-		    is_wanted(options, s->contestant))
-			return 0;
+		one = prospect_of(before, &before->series[i], options, rule);
+		best = one > best ? one : best;
 	}
-	return bench_nothing_in_common(err);
+	switch (best) {
+	case JUDGED:
+		return 0;
+	case NO_FLOOR:
+		return bf_err(err, ENOMSG,
+			      "nothing has a floor both in the baseline and now; --judge "
+			      "time needs none");
+	case TOO_FEW_RUNS:
+		return bf_err(err, ENOMSG, "the baseline has fewer than %d runs of each",
+			      BENCH_RUNS_NEEDED);
+	default:
+		return bench_nothing_in_common(err);
+	}
 }
 
 int bench_check_names(const struct bench_options *o, struct belfry_error *err)

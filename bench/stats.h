@@ -53,8 +53,7 @@ struct bench_interval {
 	bool known; /* false: too few figures for that confidence; low and high are 0 */
 };
 
-#define BENCH_CONFIDENCE  0.99
-#define BENCH_RUNS_NEEDED 5 /* on either side, for that confidence */
+#define BENCH_CONFIDENCE 0.99
 
 /* -ENOMEM leaves it unknown, too. All figures are above 0. */
 struct bench_interval bench_ratio(const double *after, size_t n, const double *before,

@@ -453,6 +453,10 @@ static int bench(struct command *c)
 	int status = bench_check_names(&c->measure, &err) < 0 ? cli_usage("%s", err.msg)
 							      : check_files(c);
 
+	if (status == CLI_OK && c->baseline && c->measure.runs &&
+	    c->measure.runs < BENCH_RUNS_NEEDED)
+		status = cli_usage("--runs %u: a comparison needs at least %d",
+				   c->measure.runs, BENCH_RUNS_NEEDED);
 	if (status == CLI_OK && c->baseline)
 		status = read_baseline(c, &before);
 	if (status == CLI_OK)

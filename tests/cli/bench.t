@@ -310,9 +310,11 @@ is_deeply [ glob("$dir/tmp/*") ], [], 'no folders are left behind';
 # --- compared and described ---------------------------------------------------------------
 
 subtest 'a result is compared as soon as it is measured' => sub {
-	($status, $out) = belfry('bench', 'poll', @tiny, '--baseline', "$dir/r.json");
-	is $status, 11, 'one run is too few';
-	like $out, qr/too noisy to tell .*1 runs before, 1 now: at least 5 of each are needed/, 'said';
+	my @five = ('poll', '--runs', 5, '--ms', 5, '--contestants', 'floor,belfry');
+	is((belfry('bench', @five, '--json', "$dir/five.json"))[0], 0, 'before');
+	($status, $out) = belfry('bench', @five, '--baseline', "$dir/five.json");
+	like $status, qr/^(0|10|11)$/, 'a verdict';
+	like $out, qr/^poll, belfry .* x floor, .* \[.*\]$/m, 'said';
 };
 
 subtest 'the schema describes what is written' => sub {

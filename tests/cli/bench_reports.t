@@ -120,6 +120,18 @@ fails 'a baseline of another machine, if strict', 3, qr/the baseline is of anoth
 fails 'a baseline without what is to be measured', 3, 'the two results have no measurement in common', 'start',
 	'--baseline', $before;
 
+my ($few, $peers, $no_floor) = (
+	result_file(1, 0.01, sub { splice @{ $_->{runs} }, 4 for @{ $_[0]{series} } }),
+	result_file(1, 0.01, sub { @$_{qw(scenario parameter value)} = ('peers', 'peers', 2) for @{ $_[0]{series} } }),
+	result_file(1, 0.01, sub { shift @{ $_[0]{series} } }));
+fails 'a baseline with too few runs', 3, 'the baseline has fewer than 5 runs of each', 'poll', '--baseline', $few;
+fails 'a baseline of other cases', 3, 'the two results have no measurement in common', 'peers', '--baseline', $peers;
+my $needs = 'nothing has a floor both in the baseline and now; --judge time needs none';
+fails 'ratios of a baseline without a floor', 3, $needs, 'poll', '--judge', 'ratio', '--baseline', $no_floor;
+fails 'a baseline of ratios, and no floor now', 3, $needs, 'poll', '--contestants', 'belfry', '--baseline', $before;
+fails 'a comparison of too few runs', 2, "--runs 4: a comparison needs at least 5; try 'belfry --help'", 'poll',
+	'--runs', 4, '--baseline', $before;
+
 subtest 'no half files, and nothing beside them' => sub {
 	my %was = (json => 'what was there', html => 'what was there', summary => 'what was there, ' x 30);
 	mkdir "$dir/small" or die "$dir/small: $!";
