@@ -62,20 +62,31 @@ static int open_beside(const char *path, char **beside, struct belfry_error *err
 	return fd < 0 ? bf_err_sys(err, errno, "%s", path) : fd;
 }
 
+/* What a new file may be read by; one that is there keeps its own. */
+static mode_t mode_of(const char *path)
+{
+	struct stat st;
+	mode_t mask;
+
+	if (stat(path, &st) == 0)
+		return st.st_mode & 07777;
+	mask = umask(0);
+	umask(mask);
+	return 0666 & ~mask;
+}
+
 /* No signal may end the program between the making of the file and its renaming. */
 static int write_beside(const char *path, const char *text, struct belfry_error *err)
 {
 	BF_FREE char *beside = NULL;
-	mode_t mask = umask(0);
 	sigset_t all, old;
 	int fd, r;
 
-	umask(mask);
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old);
 	r = fd = open_beside(path, &beside, err);
 	if (fd >= 0) {
-		fchmod(fd, 0666 & ~mask);
+		fchmod(fd, mode_of(path));
 		r = write_and_close(fd, text);
 		if (r == 0 && rename(beside, path) < 0)
 			r = -errno;
@@ -101,13 +112,16 @@ static int append_and_close(int fd, const char *text)
 int bench_write(const char *path, const char *text, bool append, struct belfry_error *err)
 {
 	bool to_stdout = strcmp(path, "-") == 0;
+	BF_FREE char *real = NULL;
 	struct stat st;
 	int fd, r;
 
 	if (!text)
 		return bf_err(err, ENOMEM, "%s: out of memory", path);
-	if (!to_stdout && !append && (stat(path, &st) < 0 || S_ISREG(st.st_mode)))
-		return write_beside(path, text, err);
+	if (!to_stdout && !append && (stat(path, &st) < 0 || S_ISREG(st.st_mode))) {
+		real = realpath(path, NULL); /* a link stays one */
+		return write_beside(real ? real : path, text, err);
+	}
 	fd = to_stdout ? dup(STDOUT_FILENO)
 		       : open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND, 0666);
 	r = fd < 0      ? -errno
@@ -119,7 +133,7 @@ int bench_write(const char *path, const char *text, bool append, struct belfry_e
 
 int bench_check_path(const char *path, bool append, struct belfry_error *err)
 {
-	BF_FREE char *beside = NULL;
+	BF_FREE char *beside = NULL, *real = NULL;
 	struct stat st;
 	int fd;
 
@@ -130,7 +144,8 @@ int bench_check_path(const char *path, bool append, struct belfry_error *err)
 			return bf_err_sys(err, EISDIR, "%s", path);
 		return access(path, W_OK) < 0 ? bf_err_sys(err, errno, "%s", path) : 0;
 	}
-	fd = open_beside(path, &beside, err);
+	real = realpath(path, NULL);
+	fd = open_beside(real ? real : path, &beside, err);
 	if (fd < 0)
 		return fd;
 	close(fd);

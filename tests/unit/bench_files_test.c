@@ -60,6 +60,24 @@ static void a_file_is_there_with_all_of_the_text(void **state)
 	assert_string_equal(read_file(in_folder("x")), "two\nthree\n");
 }
 
+static void a_link_and_the_mode_of_a_file_stay(void **state)
+{
+	char target[128];
+	struct stat st;
+
+	strcpy(target, in_folder("target"));
+	assert_works(bench_write(target, "one\n", false, &err));
+	assert_int_equal(chmod(target, 0640), 0);
+	assert_int_equal(symlink("target", in_folder("link")), 0);
+	assert_works(bench_check_path(in_folder("link"), false, &err));
+	assert_works(bench_write(in_folder("link"), "two\n", false, &err));
+	assert_int_equal(lstat(in_folder("link"), &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	assert_string_equal(read_file(target), "two\n");
+	assert_int_equal(stat(target, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+}
+
 static void a_full_disk_is_told(void **state)
 {
 	assert_fails(bench_write("/dev/full", "text", false, &err), ENOSPC,
@@ -283,6 +301,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_is_there_with_all_of_the_text),
+		cmocka_unit_test(a_link_and_the_mode_of_a_file_stay),
 		cmocka_unit_test(a_full_disk_is_told),
 		cmocka_unit_test(a_folder_that_is_not_there_is_told),
 		cmocka_unit_test(percentiles_are_written_as_hdrhistogram_does),
