@@ -40,10 +40,10 @@ static const char *outcome(const struct bench_series *s, const struct bench_judg
 {
 	if (j && j->verdict == BENCH_REGRESSED)
 		return "failure";
-	if (s->status == BENCH_FAILED || s->failed_runs ||
-	    (j && j->verdict == BENCH_GONE))
+	if (s->status == BENCH_FAILED || s->failed_runs)
 		return "error";
-	if (s->status != BENCH_MEASURED || (j && j->verdict == BENCH_UNCLEAR))
+	if (s->status != BENCH_MEASURED ||
+	    (j && (j->verdict == BENCH_UNCLEAR || j->verdict == BENCH_GONE)))
 		return "skipped";
 	return "";
 }
@@ -51,10 +51,13 @@ static const char *outcome(const struct bench_series *s, const struct bench_judg
 static void put_message(struct bench_text *t, const struct bench_series *s,
 			const struct bench_judgement *j)
 {
-	if (j && j->verdict == BENCH_REGRESSED)
-		bench_put(t, "%+.1f %%, at least %+.1f %%", (j->change.middle - 1) * 100,
-			  (j->change.low - 1) * 100);
-	else if (j && *j->why)
+	if (j && j->verdict == BENCH_REGRESSED) {
+		const struct bench_interval change = bench_shown_change(j);
+		const bool rate = s->unit != BENCH_NS;
+
+		bench_put(t, "%+.1f %%, at least %+.1f %%", (change.middle - 1) * 100,
+			  ((rate ? change.high : change.low) - 1) * 100);
+	} else if (j && *j->why)
 		put_xml(t, j->why);
 	else
 		put_xml(t, *s->reason ? s->reason : "not run");
@@ -152,15 +155,16 @@ static void put_verdicts(struct bench_text *t, const struct bench_comparison *c)
 		     "|---|---|---|---|\n");
 	for (unsigned int i = 0; i < c->n; i++) {
 		const struct bench_judgement *j = &c->judgements[i];
+		const struct bench_interval change = bench_shown_change(j);
 
 		bench_put(t, "| ");
 		put_cell(t, bench_series_label(j->before).text);
 		bench_put(t, ", ");
 		put_cell(t, j->before->contestant);
-		if (j->change.known)
+		if (change.known)
 			bench_put(t, " | %+.1f %% | %+.1f to %+.1f %% | ",
-				  (j->change.middle - 1) * 100, (j->change.low - 1) * 100,
-				  (j->change.high - 1) * 100);
+				  (change.middle - 1) * 100, (change.low - 1) * 100,
+				  (change.high - 1) * 100);
 		else
 			bench_put(t, " | | | ");
 		bench_put(t, "%s |\n", bench_change_names[j->verdict]);

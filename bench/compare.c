@@ -127,10 +127,21 @@ static size_t figures_of(const struct bench_result *r, const struct bench_series
 	return n;
 }
 
-/* A median as it is shown: a rate is a rate again. */
-static double shown(double median, const struct bench_series *s, bool ratio)
+/* A median, or a change, as it is shown: a rate is a rate again. */
+static double shown(double figure, const struct bench_series *s)
 {
-	return s->unit == BENCH_NS || ratio || median == 0 ? median : 1 / median;
+	return s->unit == BENCH_NS || figure == 0 ? figure : 1 / figure;
+}
+
+struct bench_interval bench_shown_change(const struct bench_judgement *j)
+{
+	const struct bench_interval *c = &j->change;
+	const bool rate = j->before->unit != BENCH_NS;
+
+	return (struct bench_interval){ shown(rate ? c->high : c->low, j->before),
+					shown(c->middle, j->before),
+					shown(rate ? c->low : c->high, j->before),
+					c->known };
 }
 
 static enum bench_change verdict_of(const struct bench_interval *change, double limit)
@@ -147,26 +158,28 @@ static enum bench_change verdict_of(const struct bench_interval *change, double 
 static void judge(struct bench_comparison *c, struct bench_judgement *j)
 {
 	double before[BENCH_RUNS_MAX], after[BENCH_RUNS_MAX];
+	struct bench_interval change;
 	size_t n, m;
 
 	m = figures_of(c->before, j->before, j->ratio, before);
 	n = figures_of(c->after, j->after, j->ratio, after);
 	j->change = bench_ratio(after, n, before, m, BENCH_CONFIDENCE);
 	j->change.known &= n >= BENCH_RUNS_NEEDED && m >= BENCH_RUNS_NEEDED;
-	j->before_figure = shown(bench_median(before, m), j->before, j->ratio);
-	j->after_figure = shown(bench_median(after, n), j->after, j->ratio);
+	j->before_figure = shown(bench_median(before, m), j->before);
+	j->after_figure = shown(bench_median(after, n), j->after);
 	j->verdict = verdict_of(&j->change, c->rule.max_regression);
 	if (j->after->failed_runs && j->verdict != BENCH_REGRESSED)
 		j->verdict = BENCH_UNCLEAR;
 	if (j->verdict != BENCH_UNCLEAR)
 		return;
+	change = bench_shown_change(j);
 	if (j->after->failed_runs)
 		snprintf(j->why, sizeof(j->why), "%s: %.100s",
 			 bench_failed_words(j->after).text, j->after->reason);
 	else if (j->change.known)
 		snprintf(j->why, sizeof(j->why),
 			 "the change may be anything from %+.1f %% to %+.1f %%",
-			 (j->change.low - 1) * 100, (j->change.high - 1) * 100);
+			 (change.low - 1) * 100, (change.high - 1) * 100);
 	else
 		snprintf(j->why, sizeof(j->why),
 			 "%zu runs before, %zu now: at least %d of each are needed", m, n,

@@ -21,7 +21,7 @@ struct bench_judgement {
 	const struct bench_series *before, *after; /* @after: NULL when it is gone */
 	bool ratio;                                /* judged by the ratio to the floor */
 	double before_figure, after_figure;        /* medians of what was judged */
-	struct bench_interval change;              /* above 1: worse */
+	struct bench_interval change;              /* of times: above 1 is worse */
 	enum bench_change verdict;
 	char why[160]; /* of BENCH_UNCLEAR and BENCH_GONE */
 };
@@ -34,6 +34,9 @@ struct bench_comparison {
 	char warnings[BENCH_NOTES_MAX][256];
 	unsigned int n_warnings;
 };
+
+/* The change as reports show it: of a rate, that of the rate, half of it being -50 %. */
+struct bench_interval bench_shown_change(const struct bench_judgement *j);
 
 /* Return: 0; -EXDEV when @after is another machine. */
 int bench_check_machine(const struct bench_host *before, const struct bench_host *after,

@@ -26,6 +26,7 @@ const char *bench_html_missing(void)
 
 static json_t *judgement_object(const struct bench_judgement *j)
 {
+	const struct bench_interval change = bench_shown_change(j);
 	char name[96];
 
 	snprintf(name, sizeof(name), "%s, %s", bench_series_label(j->before).text,
@@ -33,10 +34,9 @@ static json_t *judgement_object(const struct bench_judgement *j)
 	return json_pack("{s:s, s:b, s:s, s:f, s:f, s:f, s:f, s:f, s:b, s:s, s:s}",
 			 "name", name, "ratio", (int)j->ratio, "unit",
 			 bench_unit_names[j->before->unit], "before", j->before_figure,
-			 "after", j->after_figure, "change", j->change.middle, "low",
-			 j->change.low, "high", j->change.high, "known",
-			 (int)j->change.known, "verdict", bench_change_names[j->verdict],
-			 "why", j->why);
+			 "after", j->after_figure, "change", change.middle, "low",
+			 change.low, "high", change.high, "known", (int)change.known,
+			 "verdict", bench_change_names[j->verdict], "why", j->why);
 }
 
 /* What the comparison came to; "null" when there was none. */

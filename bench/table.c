@@ -166,6 +166,7 @@ char *bench_format_table(const struct bench_result *r, const struct bench_compar
 
 static void put_judgement(struct bench_text *t, const struct bench_judgement *j)
 {
+	const struct bench_interval change = bench_shown_change(j);
 	char name[96];
 
 	snprintf(name, sizeof(name), "%s, %s", bench_series_label(j->before).text,
@@ -181,10 +182,10 @@ static void put_judgement(struct bench_text *t, const struct bench_judgement *j)
 		bench_put(t, "%s -> %s",
 			  bench_figure_words(j->before_figure, j->before->unit).text,
 			  bench_figure_words(j->after_figure, j->before->unit).text);
-	bench_put(t, ", %+.1f %%", (j->change.middle - 1) * 100);
-	if (j->change.known)
-		bench_put(t, " [%+.1f, %+.1f]", (j->change.low - 1) * 100,
-			  (j->change.high - 1) * 100);
+	bench_put(t, ", %+.1f %%", (change.middle - 1) * 100);
+	if (change.known)
+		bench_put(t, " [%+.1f, %+.1f]", (change.low - 1) * 100,
+			  (change.high - 1) * 100);
 	else
 		bench_put(t, " (%s)", j->why);
 	bench_put(t, "\n");

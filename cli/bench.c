@@ -282,14 +282,17 @@ static bool stdout_is_taken(const struct command *c)
 	return false;
 }
 
-static int print_text(const struct command *c, char *text)
+/* Where a file is on standard output, @instead has the text; NULL: nothing has. */
+static int print_text(const struct command *c, char *text, FILE *instead)
 {
 	int status = CLI_OK;
 
 	if (!text)
 		cli_say("out of memory");
-	if (text && !stdout_is_taken(c))
+	else if (!stdout_is_taken(c))
 		status = cli_print(text);
+	else if (instead)
+		fputs(text, instead);
 	free(text);
 	return text ? status : CLI_FAILURE;
 }
@@ -326,9 +329,9 @@ static int write_all(const struct command *c, const struct bench_result *r,
 	int status;
 
 	signal(SIGXFSZ, SIG_IGN);
-	status = print_text(c, bench_format_table(r, comparison));
+	status = print_text(c, bench_format_table(r, comparison), NULL);
 	if (comparison && status == CLI_OK)
-		status = print_text(c, bench_format_verdicts(r, comparison));
+		status = print_text(c, bench_format_verdicts(r, comparison), stderr);
 	for (size_t i = 0; i < FILES; i++) {
 		int s = write_file(c, i, r, comparison);
 

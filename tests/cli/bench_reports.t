@@ -39,6 +39,13 @@ subtest 'a file without what was added later is read' => sub {
 	is((belfry('bench', '--compare', $old, $before))[0], 0, 'status');
 };
 
+subtest 'verdicts are told when a file takes standard output' => sub {
+	($status, $out, $err) = belfry('bench', '--compare', $before, result_file(1.3), '--json', '-');
+	is $status, 10, 'status';
+	is decode_json($out)->{version}, 1, 'the file alone';
+	like $err, qr/^poll, belfry +worse /m, 'verdict';
+};
+
 subtest 'the limit is what --max-regression says' => sub {
 	my $after = result_file(1.3);
 	is((belfry('bench', '--compare', $before, $after, '--max-regression', '40'))[0], 0, '40 %');

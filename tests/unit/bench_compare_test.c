@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/unit/bench_compare_test.c - verdicts on results that nobody has run */
+#include <stdlib.h>
+
 #include "base/own.h"
 #include "bench/compare.h"
 #include "tests/unit/bench_test.h"
@@ -118,6 +120,48 @@ static void less_per_second_is_worse(void **state)
 	add_series(p.after, "rate", "belfry", BENCH_PER_S, slower, RUNS);
 	assert_int_equal(compare(&p, &ten_percent), BENCH_SAME);
 	assert_int_equal(p.comparison->judgements[0].verdict, BENCH_BETTER);
+	free_pair(&p);
+}
+
+/* Half as many is twice the time for each, and half the rate. */
+static void a_change_of_a_rate_is_that_of_the_rate(void **state)
+{
+	static const double half[RUNS] = { 50, 50, 50, 50, 50, 50, 50 };
+	struct pair p = new_pair();
+	char *text;
+
+	add_series(p.before, "rate", "belfry", BENCH_PER_S, steady, RUNS);
+	add_series(p.after, "rate", "belfry", BENCH_PER_S, half, RUNS);
+	assert_int_equal(compare(&p, &ten_percent), BENCH_WORSE);
+	text = bench_format_verdicts(p.after, p.comparison);
+	assert_non_null(strstr(text, "100.00 /s -> 50.00 /s, -50.0 % [-50.5, -49.5]\n"));
+	free(text);
+	text = bench_format_junit(p.after, p.comparison);
+	assert_non_null(strstr(text, "<failure message=\"-50.0 %, at least -49.5 %\"/>"));
+	free(text);
+	text = bench_format_markdown(p.after, p.comparison);
+	assert_non_null(strstr(text, "| -50.0 % | -50.5 to -49.5 % | worse |"));
+	free(text);
+	free_pair(&p);
+}
+
+static void what_is_gone_is_skipped_and_what_failed_is_an_error(void **state)
+{
+	struct pair p = new_pair();
+	struct bench_series *s;
+	char *text;
+
+	add_series(p.before, "poll", "belfry", BENCH_NS, steady, RUNS);
+	s = add_series(p.after, "poll", "belfry", BENCH_NS, NULL, 0);
+	s->status = BENCH_CANNOT_RUN;
+	assert_int_equal(compare(&p, &ten_percent), BENCH_NOISY);
+	text = bench_format_junit(p.after, p.comparison);
+	assert_non_null(strstr(text, "errors=\"0\" skipped=\"1\""));
+	free(text);
+	s->status = BENCH_FAILED;
+	text = bench_format_junit(p.after, p.comparison);
+	assert_non_null(strstr(text, "errors=\"1\" skipped=\"0\""));
+	free(text);
 	free_pair(&p);
 }
 
@@ -409,6 +453,8 @@ int main(void)
 		cmocka_unit_test(four_runs_are_too_few_to_tell),
 		cmocka_unit_test(a_few_runs_are_not_made_up_for_by_many),
 		cmocka_unit_test(less_per_second_is_worse),
+		cmocka_unit_test(a_change_of_a_rate_is_that_of_the_rate),
+		cmocka_unit_test(what_is_gone_is_skipped_and_what_failed_is_an_error),
 		cmocka_unit_test(a_host_that_is_slower_today_is_no_regression),
 		cmocka_unit_test(unless_it_is_times_that_are_judged),
 		cmocka_unit_test(ratios_are_of_the_same_turn),
