@@ -28,7 +28,9 @@
 #include "bench/format.h"
 #include "bench/scenario.h"
 
-#define FLOOR_DRIFT 0.1 /* of the floor, from which on it is mentioned */
+#define FLOOR_DRIFT  0.1 /* of the floor, from which on it is mentioned */
+#define PART_MIN     40  /* bytes: a difference that comes later is shown from there on */
+#define SETTINGS_MAX 5   /* warnings of these */
 
 const char *const bench_change_names[BENCH_CHANGES] = {
 	[BENCH_BETTER] = "better",     [BENCH_UNCHANGED] = "same",
@@ -41,8 +43,6 @@ __attribute__((format(printf, 2, 3))) static void warn(struct bench_comparison *
 {
 	va_list ap;
 
-	if (c->n_warnings == BENCH_NOTES_MAX)
-		return;
 	va_start(ap, fmt);
 	vsnprintf(c->warnings[c->n_warnings], sizeof(c->warnings[0]), fmt, ap);
 	va_end(ap);
@@ -51,31 +51,68 @@ __attribute__((format(printf, 2, 3))) static void warn(struct bench_comparison *
 
 /* --- the two hosts --- */
 
+/* A part of a text, from a character on; "..." stands for what is before. */
+struct part {
+	char text[80];
+};
+
+static struct part part_from(const char *text, size_t from)
+{
+	struct part p;
+
+	while (from > 0 && ((unsigned char)text[from] & 0xc0) == 0x80)
+		from--;
+	snprintf(p.text, sizeof(p.text), "%s%.60s", from ? "..." : "", text + from);
+	bench_clean(p.text);
+	return p;
+}
+
+/* Of two texts that differ: the parts that show it. */
+static void differing_parts(const char *a, const char *b, struct part *of_a,
+			    struct part *of_b)
+{
+	size_t from = 0;
+
+	if (strncmp(a, b, PART_MIN) == 0)
+		while (a[from] && a[from] == b[from])
+			from++;
+	*of_a = part_from(a, from);
+	*of_b = part_from(b, from);
+}
+
 int bench_check_machine(const struct bench_host *before, const struct bench_host *after,
 			struct belfry_error *err)
 {
-	for (size_t i = 0; i < BENCH_HOST_FACTS; i++)
-		if (bench_facts[i].machine &&
-		    strcmp(before->facts[i], after->facts[i]) != 0)
-			return bf_err(err, EXDEV,
-				      "the baseline is of another machine: %s: '%.60s' "
-				      "before, '%.60s' now",
-				      bench_facts[i].title, before->facts[i],
-				      after->facts[i]);
+	struct part was, is;
+
+	for (size_t i = 0; i < BENCH_HOST_FACTS; i++) {
+		if (!bench_facts[i].machine ||
+		    strcmp(before->facts[i], after->facts[i]) == 0)
+			continue;
+		differing_parts(before->facts[i], after->facts[i], &was, &is);
+		return bf_err(
+			err, EXDEV,
+			"the baseline is of another machine: %s: '%s' before, '%s' now",
+			bench_facts[i].title, was.text, is.text);
+	}
 	return 0;
 }
 
 static void compare_hosts(struct bench_comparison *c)
 {
+	struct part was, is;
+
 	for (size_t i = 0; i < BENCH_HOST_FACTS; i++) {
 		const char *before = c->before->host.facts[i];
 		const char *after = c->after->host.facts[i];
 
-		if (strcmp(before, after) != 0)
-			warn(c, "%s: %s: '%.60s' before, '%.60s' now",
-			     bench_facts[i].machine ? "the baseline is of another machine"
-						    : "another setting",
-			     bench_facts[i].title, before, after);
+		if (strcmp(before, after) == 0)
+			continue;
+		differing_parts(before, after, &was, &is);
+		warn(c, "%s: %s: '%s' before, '%s' now",
+		     bench_facts[i].machine ? "the baseline is of another machine"
+					    : "another setting",
+		     bench_facts[i].title, was.text, is.text);
 	}
 }
 
@@ -279,6 +316,12 @@ int bench_compare(struct bench_comparison **out, const struct bench_result *befo
 	c->before = before;
 	c->after = after;
 	c->rule = *rule;
+	c->warnings = calloc(BENCH_HOST_FACTS + SETTINGS_MAX + before->n_series,
+			     sizeof(*c->warnings)); /* a series has one at most */
+	if (!c->warnings) {
+		bench_comparison_destroy(c);
+		return bf_err(err, ENOMEM, "out of memory");
+	}
 	compare_hosts(c);
 	compare_settings(c);
 	r = rule->strict ? bench_check_machine(&before->host, &after->host, err) : 0;
@@ -293,8 +336,10 @@ int bench_compare(struct bench_comparison **out, const struct bench_result *befo
 
 void bench_comparison_destroy(struct bench_comparison *c)
 {
-	if (c)
-		free(c->judgements);
+	if (!c)
+		return;
+	free(c->judgements);
+	free(c->warnings);
 	free(c);
 }
 

@@ -31,7 +31,7 @@ struct bench_comparison {
 	struct bench_rule rule;
 	struct bench_judgement *judgements;
 	unsigned int n;
-	char warnings[BENCH_NOTES_MAX][256];
+	char (*warnings)[256];
 	unsigned int n_warnings;
 };
 

@@ -423,6 +423,39 @@ static void settings_that_differ_are_named(void **state)
 	free_pair(&p);
 }
 
+/* All facts, all settings and the floor, which comes last and says most */
+static void no_warning_is_lost(void **state)
+{
+	struct pair p = slow_host();
+
+	for (size_t i = 0; i < BENCH_HOST_FACTS; i++)
+		strcpy(p.after->host.facts[i], "another");
+	p.after->settings = (struct bench_settings){ 5, 60, 16, true, "" };
+	p.before->complete = p.after->complete = false;
+	assert_int_equal(compare(&p, &ten_percent), BENCH_SAME);
+	assert_int_equal(p.comparison->n_warnings, BENCH_HOST_FACTS + 5 + 1);
+	assert_string_equal(p.comparison->warnings[BENCH_HOST_FACTS + 5],
+			    "poll: the host itself has changed: its floor by +20 %");
+	free_pair(&p);
+}
+
+static void long_texts_are_shown_where_they_differ(void **state)
+{
+	static const char same[] = "gather_data_sampling, itlb_multihit, l1tf, mds, melt";
+	struct pair p = slow_host();
+	char *before = p.before->host.facts[BENCH_HOST_MITIGATIONS];
+	char *after = p.after->host.facts[BENCH_HOST_MITIGATIONS];
+
+	sprintf(before, "%s\303\251, retbleed", same);
+	sprintf(after, "%s\303\250, retbleed", same);
+	assert_int_equal(compare(&p, &ten_percent), BENCH_SAME);
+	assert_string_equal(
+		p.comparison->warnings[0],
+		"another setting: mitigations: '...\303\251, retbleed' before, "
+		"'...\303\250, retbleed' now");
+	free_pair(&p);
+}
+
 /* A run that failed has no figure; a ratio to it would be any number. */
 static void runs_without_a_figure_do_not_count(void **state)
 {
@@ -468,6 +501,8 @@ int main(void)
 		cmocka_unit_test(times_against_a_baseline_without_a_floor_are_warned_of),
 		cmocka_unit_test(nothing_in_common_is_an_error),
 		cmocka_unit_test(settings_that_differ_are_named),
+		cmocka_unit_test(no_warning_is_lost),
+		cmocka_unit_test(long_texts_are_shown_where_they_differ),
 		cmocka_unit_test(runs_without_a_figure_do_not_count),
 		cmocka_unit_test(another_machine_is_warned_of),
 		cmocka_unit_test(another_machine_is_refused_if_strict),
