@@ -20,6 +20,15 @@ static void on_console(void *user, struct belfry_vm *vm, const void *data, size_
 	fflush(stdout);
 }
 
+/* To power off, and to be stopped, is as well as the debug-exit port's 0. */
+static int exit_status(const struct belfry_result *result)
+{
+	if (result->reason == BELFRY_STOP_CRASH ||
+	    result->reason == BELFRY_STOP_HOST_ERROR)
+		return 1;
+	return result->status;
+}
+
 /* Called within belfry_vm_process(). */
 static void on_event(void *user, struct belfry_vm *vm, const struct belfry_event *event)
 {
@@ -32,7 +41,7 @@ static void on_event(void *user, struct belfry_vm *vm, const struct belfry_event
 	} else if (event->type == BELFRY_EVENT_STOPPED) {
 		fprintf(stderr, "event: stopped, reason %d\n", event->result->reason);
 		h->stopped = true;
-		h->status = event->result->status;
+		h->status = exit_status(event->result);
 	}
 }
 

@@ -121,7 +121,9 @@ int main(int argc, char **argv)
 		must(belfry_vm_start(vms[i], &err), &err);
 	for (int i = 0; i < 2; i++) {
 		belfry_vm_wait(vms[i], BELFRY_FOREVER, &result);
-		failed |= result.reason != BELFRY_STOP_POWEROFF && result.status != 0;
+		failed |= result.reason == BELFRY_STOP_DEBUG_EXIT
+				  ? result.status != 0
+				  : result.reason != BELFRY_STOP_POWEROFF;
 		belfry_vm_destroy(vms[i]);
 	}
 	belfry_config_destroy(cfg);

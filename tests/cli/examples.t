@@ -34,8 +34,10 @@ subtest 'two VMs ring each other without a server' => sub {
 };
 
 subtest 'a guest that fails is the failure of the pair' => sub {
-	my ($status) = example('pair', guest('pingpong'), 'role=c', 'role=c');
-	is $status, 1;
+	for my $guest ([guest('pingpong'), 'role=c'], [guest('ends'), 'how=triple']) {
+		my ($status) = example('pair', @$guest, $guest->[1]);
+		is $status, 1;
+	}
 };
 
 subtest 'the host talks to its guest' => sub {
@@ -75,6 +77,14 @@ for my $loop (@loops) {
 		is $status, 0;
 		like $out, qr/^command line: greetings=yes$/m;
 		is $err, "event: started\nevent: stopped, reason 4\n";
+	};
+}
+
+for my $loop (@loops) {
+	subtest "$loop fails when its guest crashes" => sub {
+		my ($status, $out, $err) = example($loop, guest('ends'), 'how=triple');
+		is $status, 1;
+		is $err, "event: started\nevent: stopped, reason 3\n";
 	};
 }
 
