@@ -141,7 +141,7 @@ static void put_series(struct bench_text *t, const struct bench_result *r,
 	}
 	bench_put(t, " | %s | ",
 		  bench_figure_words(bench_series_figure(s), s->unit).text);
-	if (s->unit == BENCH_NS)
+	if (s->unit == BENCH_NS && s->ns.p99 >= 0)
 		bench_put(t, "%s", bench_figure_words(s->ns.p99, s->unit).text);
 	bench_put(t, " | ");
 	if (ratio > 0)

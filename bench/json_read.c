@@ -144,8 +144,9 @@ static void read_percentiles(struct reader *rd, json_t *object,
 	json_t *ns = read_object(rd, object, "ns");
 
 	for (size_t i = 0; ns && i < BENCH_PERCENTILES; i++)
-		*bench_percentile_at(p, i) =
-			read_number(rd, ns, bench_percentiles[i].field, 1);
+		*bench_percentile_at(p, i) = read_number(
+			rd, ns, bench_percentiles[i].field,
+			bench_has_percentile(1, bench_percentiles[i].percent) ? 1 : -1);
 }
 
 static double optional(struct reader *rd, json_t *object, const char *key)

@@ -60,7 +60,7 @@ static json_t *percentiles(const struct bench_percentiles *p)
 
 	for (size_t i = 0; i < BENCH_PERCENTILES; i++)
 		put(&object, bench_percentiles[i].field,
-		    json_real(bench_percentile_of(p, i)));
+		    known(bench_percentile_of(p, i)));
 	return object;
 }
 

@@ -202,7 +202,8 @@
     const ratios = [];
     for (const run of series.runs) {
       const other = floor && floor.runs.find((r) => r.turn === run.turn && r.samples);
-      if (other && run.samples) ratios.push(of(run) / of(other));
+      if (other && run.samples && of(run) !== null && of(other) !== null)
+        ratios.push(of(run) / of(other));
     }
     return ratios.length ? median(ratios).toFixed(2) : "";
   }
@@ -218,7 +219,8 @@
     const exits = s.runs.map((r) => r.exits);
     const bad = s.runs.filter((r) => r.disturbed).length;
     if (s.unit === "ns")
-      for (const [field] of percentiles) add(line, "td", words(s.ns[field], "ns", 4));
+      for (const [field] of percentiles)
+        add(line, "td", s.ns[field] === null ? "" : words(s.ns[field], "ns", 4));
     else
       add(line, "td", words(figureOf(s), s.unit, 4)).colSpan = percentiles.length;
     for (const text of [overFloor(s, (run) => run.figure),

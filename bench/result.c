@@ -238,7 +238,7 @@ static size_t ratios_to_floor(const struct bench_result *r, const struct bench_s
 	for (unsigned int i = 0; floor && i < s->n_runs; i++) {
 		mine = run_of_turn(s, s->runs[i].turn);
 		theirs = run_of_turn(floor, s->runs[i].turn);
-		if (mine && theirs && of(theirs) > 0)
+		if (mine && theirs && of(mine) >= 0 && of(theirs) > 0)
 			out[n++] = of(mine) / of(theirs);
 	}
 	return n;

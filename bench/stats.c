@@ -45,13 +45,21 @@ double bench_rank(const float *sorted, size_t n, double percent)
 	return sorted[rank < 1 ? 0 : rank > (double)n ? n - 1 : (size_t)rank - 1];
 }
 
+bool bench_has_percentile(size_t n, double percent)
+{
+	return percent <= 50 || percent == 100 ||
+	       (double)n * (100 - percent) >= 100 * (1 - 1e-9);
+}
+
 struct bench_percentiles bench_summarize(const float *sorted, size_t n)
 {
 	struct bench_percentiles p = { 0 };
 
 	for (size_t i = 0; n > 0 && i < BENCH_PERCENTILES; i++)
 		*bench_percentile_at(&p, i) =
-			bench_rank(sorted, n, bench_percentiles[i].percent);
+			bench_has_percentile(n, bench_percentiles[i].percent)
+				? bench_rank(sorted, n, bench_percentiles[i].percent)
+				: -1;
 	return p;
 }
 

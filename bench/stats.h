@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* -1: not known, for there are too few samples; never of min, p50 and max. */
 struct bench_percentiles {
 	double min, p50, p90, p99, p999, p9999, max;
 };
@@ -30,6 +31,12 @@ static inline double bench_percentile_of(const struct bench_percentiles *p, size
 {
 	return *(const double *)((const char *)p + bench_percentiles[i].at);
 }
+
+/*
+ * Whether so many samples have one beyond that percentile: the p99 of 21 is but another
+ * word for their maximum. The middle of one is as good as any.
+ */
+bool bench_has_percentile(size_t n, double percent);
 
 void bench_sort(float *values, size_t n);
 

@@ -28,9 +28,15 @@ static void put_head(struct bench_text *t, const struct bench_series *s)
 		  s->unit == BENCH_NS ? "samples" : "runs", "bad");
 }
 
-/* In microseconds; a large one has fewer digits, so that columns stay apart. */
+/* In microseconds; a large one has fewer digits, so that columns stay apart. Below 0 it
+ * is not known.
+ */
 static void put_us(struct bench_text *t, double us, int digits)
 {
+	if (us < 0) {
+		bench_put(t, "%*s", US_WIDTH, "");
+		return;
+	}
 	while (digits > 0 && snprintf(NULL, 0, "%.*f", digits, us) > US_WIDTH - 1)
 		digits--;
 	bench_put(t, "%*.*f", US_WIDTH, digits, us);

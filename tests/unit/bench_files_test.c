@@ -174,9 +174,9 @@ static void columns_of_the_table_stay_apart(void **state)
 	struct bench_result *r = new_result();
 	char *text;
 
-	add_series(r, "poll", "belfry", BENCH_NS, runs, 3);
+	add_series(r, "poll", "belfry", BENCH_NS, runs, 3)->ns.p90 = runs[2];
 	text = bench_format_table(r, NULL);
-	assert_non_null(strstr(text, "     0.130     0.130 152412.94 152412.94"));
+	assert_non_null(strstr(text, "     0.130     0.130 152412.94          "));
 	free(text);
 	bench_result_destroy(r);
 }
@@ -212,10 +212,10 @@ static void there_is_one_p50_in_all_reports(void **state)
 
 	add_series(r, "poll", "belfry", BENCH_NS, runs, 2);
 	text = bench_format_markdown(r, NULL);
-	assert_non_null(strstr(text, "| poll | belfry | 10.00 us | 20.00 us |"));
+	assert_non_null(strstr(text, "| poll | belfry | 10.00 us |  | "));
 	free(text);
 	text = bench_format_table(r, NULL);
-	assert_non_null(strstr(text, "     10.00     10.00     20.00     20.00"));
+	assert_non_null(strstr(text, "     10.00     10.00        "));
 	free(text);
 	text = bench_format_junit(r, NULL);
 	assert_non_null(strstr(text, " time=\"0.000010000\""));

@@ -52,14 +52,24 @@ static void a_percentile_is_the_nearest_rank(void **state)
 	free(values);
 }
 
-static void few_samples_have_percentiles_too(void **state)
+static void few_samples_have_no_tail(void **state)
 {
+	float *values = count_to(1000);
 	const float one[] = { 7 }, three[] = { 1, 2, 30 };
 	struct bench_percentiles p = bench_summarize(one, 1);
 
-	assert_true(p.min == 7 && p.p50 == 7 && p.p9999 == 7 && p.max == 7);
+	assert_true(p.min == 7 && p.p50 == 7 && p.p90 == -1 && p.max == 7);
 	p = bench_summarize(three, 3);
-	assert_true(p.min == 1 && p.p50 == 2 && p.p90 == 30 && p.max == 30);
+	assert_true(p.min == 1 && p.p50 == 2 && p.p90 == -1 && p.max == 30);
+	p = bench_summarize(values, 10);
+	assert_true(p.p90 == 9 && p.p99 == -1);
+	p = bench_summarize(values, 99);
+	assert_true(p.p90 == 90 && p.p99 == -1);
+	p = bench_summarize(values, 100);
+	assert_true(p.p99 == 99 && p.p999 == -1);
+	p = bench_summarize(values, 1000);
+	assert_true(p.p999 == 999 && p.p9999 == -1);
+	free(values);
 	p = bench_summarize(three, 0);
 	assert_true(p.min == 0 && p.max == 0);
 }
@@ -176,7 +186,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_of_a_run_has_its_share_of_the_places),
 		cmocka_unit_test(a_percentile_is_the_nearest_rank),
-		cmocka_unit_test(few_samples_have_percentiles_too),
+		cmocka_unit_test(few_samples_have_no_tail),
 		cmocka_unit_test(all_percentiles_come_from_all_samples),
 		cmocka_unit_test(samples_are_sorted_before_that),
 		cmocka_unit_test(a_median_is_the_middle_or_between_the_two),
