@@ -19,6 +19,7 @@
 #define SERIES_MAX  2000
 #define BUCKETS_MAX 100000
 #define FIGURE_MAX  1e18
+#define FIGURE_MIN  1e-9 /* or 0: ratios to less may be no numbers */
 #define COUNT_MAX   1000000
 #define BUCKET_MAX  1000000000000 /* samples, exits: 10^5 of these fit into 64 bits */
 
@@ -83,6 +84,16 @@ static double read_number(struct reader *rd, json_t *object, const char *key, do
 	return number;
 }
 
+/* The same for what is divided by others. */
+static double read_figure(struct reader *rd, json_t *object, const char *key, double null)
+{
+	double figure = read_number(rd, object, key, null);
+
+	if (figure > 0 && figure < FIGURE_MIN)
+		wrong(rd, "%s: expected 0, or a number from 1e-9", key);
+	return figure;
+}
+
 /* A whole number from 0 to COUNT_MAX */
 static unsigned int read_count(struct reader *rd, json_t *object, const char *key)
 {
@@ -144,7 +155,7 @@ static void read_percentiles(struct reader *rd, json_t *object,
 	json_t *ns = read_object(rd, object, "ns");
 
 	for (size_t i = 0; ns && i < BENCH_PERCENTILES; i++)
-		*bench_percentile_at(p, i) = read_number(
+		*bench_percentile_at(p, i) = read_figure(
 			rd, ns, bench_percentiles[i].field,
 			bench_has_percentile(1, bench_percentiles[i].percent) ? 1 : -1);
 }
@@ -158,7 +169,7 @@ static void read_run(struct reader *rd, json_t *object, struct bench_run *run)
 {
 	run->turn = read_count(rd, object, "turn");
 	run->samples = read_number(rd, object, "samples", 1);
-	run->figure = read_number(rd, object, "figure", 1);
+	run->figure = read_figure(rd, object, "figure", 1);
 	read_percentiles(rd, object, &run->ns);
 	run->exits = read_number(rd, object, "exits", -1);
 	if (run->exits > BUCKET_MAX)
@@ -193,6 +204,7 @@ static void read_runs(struct reader *rd, json_t *object, struct bench_series *s)
 static void read_histogram(struct reader *rd, json_t *object, struct bench_series *s)
 {
 	json_t *array = read_array(rd, object, "histogram", BUCKETS_MAX), *value;
+	uint64_t samples = 0;
 	double last = -1, ns;
 	size_t i;
 
@@ -213,9 +225,12 @@ static void read_histogram(struct reader *rd, json_t *object, struct bench_serie
 			return;
 		}
 		last = ns;
+		samples += json_integer_value(count);
 		s->histogram[s->n_buckets++] =
 			(struct bench_bucket){ ns, json_integer_value(count) };
 	}
+	if (samples != s->samples)
+		wrong(rd, "histogram: not of all samples");
 }
 
 static void read_series(struct reader *rd, json_t *object, struct bench_series *s)

@@ -180,6 +180,11 @@ static void mistakes_are_named(void **state)
 		      ": series 0: histogram: entry 0 is not [ns, count], by rising ns");
 	assert_spoilt("[0.125,1],", "[1e6,1],",
 		      ": series 0: histogram: entry 1 is not [ns, count], by rising ns");
+	assert_spoilt("[0.125,1],", "", ": series 0: histogram: not of all samples");
+	assert_spoilt("\"figure\":0.125", "\"figure\":1e-320",
+		      ": series 0: figure: expected 0, or a number from 1e-9");
+	assert_spoilt("\"p50\":38.4", "\"p50\":1e-10",
+		      ": series 0: p50: expected 0, or a number from 1e-9");
 	assert_spoilt("\"contestants\":[{", "\"contestants\":[0,{", ": name is missing");
 	assert_spoilt("\"exits\":0", "\"exits\":1000000000001",
 		      ": series 1: exits: at most 1000000000000");
