@@ -60,7 +60,7 @@ extern const struct bench_scenario bench_scenarios[];
 /* NULL when there is none. */
 const struct bench_scenario *bench_scenario_find(const char *name);
 
-/* Whether the guests of a case spin on more CPUs than there are. */
+/* How many CPUs a case keeps busy. */
 unsigned int bench_scenario_spinning(const struct bench_scenario *s);
 
 #endif

@@ -52,8 +52,8 @@ double bench_median(double *values, size_t n);
 /*
  * By what factor the figures @after are above the figures @before: the median of all
  * ratios of one of these to one of those (Hodges and Lehmann), and between which bounds
- * the factor is with the given confidence, whatever the figures' distribution
- * (the interval that goes with Mann and Whitney's test).
+ * the factor is with the given confidence, whatever the figures' distribution, if they
+ * are independent (the interval that goes with Mann and Whitney's test).
  */
 struct bench_interval {
 	double low, middle, high;
