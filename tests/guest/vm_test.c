@@ -372,7 +372,12 @@ static void run_pair(const char *policy, struct belfry_ivshmem_stats *stats,
 	assert_int_equal(belfry_links_start(links, &err), 0);
 	ping = start(cfg, "ping");
 	pong = start(cfg, "pong");
-	*n = belfry_vm_peers(ping, 0, peers, 2);
+	for (int ms = 0; ms < 5000; ms++) { /* until the server has told of pong */
+		*n = belfry_vm_peers(ping, 0, peers, 2);
+		if (*n == 2)
+			break;
+		usleep(1000);
+	}
 	wait_for(ping);
 	assert_int_equal(belfry_vm_ivshmem_stats(ping, 0, stats), 0);
 	belfry_vm_peers(ping, 0, peers, 2);
