@@ -37,7 +37,8 @@ static void shorten(char *text, size_t room)
 }
 
 /* What @fmt says, and @tail: the first is shortened when there is no room for both. */
-static void fill(struct belfry_error *err, const char *fmt, va_list ap, const char *tail)
+__attribute__((format(printf, 2, 0))) static void
+fill(struct belfry_error *err, const char *fmt, va_list ap, const char *tail)
 {
 	const size_t tail_len = strlen(tail);
 	char head[PATH_MAX + 256];
