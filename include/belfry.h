@@ -176,8 +176,8 @@ BELFRY_API int belfry_config_get(struct belfry_config *cfg, const char *path, ch
 				 struct belfry_error *err);
 
 /**
- * belfry_config_remove - take one VM or link out, with the descriptors it holds
- * @path: "vms.NAME" or "links.NAME"
+ * belfry_config_remove - take one VM, link or server out, with the descriptors it holds
+ * @path: "vms.NAME", "links.NAME" or "servers.NAME"
  *
  * Return: 0; -ENOENT when there is none of that name; -EINVAL for another path.
  */
@@ -394,7 +394,8 @@ typedef void belfry_event_fn(void *user, struct belfry_vm *vm,
 
 /**
  * belfry_vm_set_events - be told what happens to a VM
- * @fn:   called from the start on, until belfry_vm_destroy() returns; NULL for nobody
+ * @fn:   called from the start on, with belfry_vm_own_loop() by belfry_vm_process() before
+ *        it as well, until belfry_vm_destroy() returns; NULL for nobody
  * @user: handed to @fn; must outlive @vm
  *
  * Before belfry_vm_start() only. Peers that are on the link by then are not told of:
