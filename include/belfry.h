@@ -394,8 +394,8 @@ typedef void belfry_event_fn(void *user, struct belfry_vm *vm,
 
 /**
  * belfry_vm_set_events - be told what happens to a VM
- * @fn:   called from the start on, with belfry_vm_own_loop() by belfry_vm_process() before
- *        it as well, until belfry_vm_destroy() returns; NULL for nobody
+ * @fn:   called from the start on, until belfry_vm_destroy() returns; NULL for nobody;
+ *        with belfry_vm_own_loop(), belfry_vm_process() calls it before the start, too
  * @user: handed to @fn; must outlive @vm
  *
  * Before belfry_vm_start() only. Peers that are on the link by then are not told of:
