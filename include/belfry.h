@@ -204,10 +204,10 @@ typedef void belfry_mistake_fn(void *user, const struct belfry_error *mistake);
  * @user: handed to @fn
  *
  * With @fn, belfry_config_load_file(), belfry_config_load_string() and
- * belfry_config_validate() go on behind a mistake, unless it is one of syntax. They still
- * fail, with the first one. What makes sense of a text is then in the configuration, so
- * that belfry_config_validate() can show what else is wrong with it; a VM must not be
- * made from it.
+ * belfry_config_validate() go on behind a mistake, unless it is one of syntax or the
+ * hundredth. They still fail, with the first one. What makes sense of a text is then in
+ * the configuration, so that belfry_config_validate() can show what else is wrong with
+ * it; a VM must not be made from it.
  */
 BELFRY_API void belfry_config_set_mistakes(struct belfry_config *cfg,
 					   belfry_mistake_fn *fn, void *user);

@@ -74,7 +74,8 @@ struct belfry_config {
 struct bf_mistakes {
 	const struct belfry_config *cfg;
 	struct belfry_error first;
-	int r; /* 0: none */
+	int r;          /* 0: none */
+	unsigned int n; /* that have been told */
 };
 
 /*

@@ -10,6 +10,9 @@
 #include "devices/devices.h"
 #include "vmm/config_parts.h"
 
+/* Nobody mends more at once; belfry.h tells of it. */
+#define MISTAKES_MAX 100
+
 /* Say where in a file a section began, if one did. Return: @r. */
 static int wrap_where(const char *where, int r, struct belfry_error *err)
 {
@@ -228,10 +231,10 @@ int bf_mistake(struct bf_mistakes *found, int r, const struct belfry_error *err)
 		found->r = r;
 		found->first = *err;
 	}
-	if (r != -EINVAL || !found->cfg->mistake)
+	if (r != -EINVAL || !found->cfg->mistake || found->n == MISTAKES_MAX)
 		return r;
 	found->cfg->mistake(found->cfg->mistake_user, err);
-	return 0;
+	return ++found->n < MISTAKES_MAX ? 0 : r;
 }
 
 int bf_mistakes_end(const struct bf_mistakes *found, struct belfry_error *err)

@@ -202,6 +202,22 @@ static void the_first_is_returned_without_a_callback_too(void **state)
 	assert_int_equal(belfry_config_validate(*state, NULL), -EINVAL);
 }
 
+static void at_most_a_hundred_are_told(void **state)
+{
+	struct belfry_config *cfg = *state;
+	char text[8192];
+	size_t len = 0;
+
+	for (int i = 0; i < 200; i++)
+		len += snprintf(text + len, sizeof(text) - len, "k%d: v\n", i);
+	assert_int_equal(load(cfg, text).n, 100);
+	len = snprintf(text, sizeof(text), "vms:\n");
+	for (int i = 0; i < 200; i++)
+		len += snprintf(text + len, sizeof(text) - len, " v%d: { cpus: 1 }\n", i);
+	assert_works(belfry_config_load_string(cfg, "t", text, &err));
+	assert_int_equal(validate(cfg).n, 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +230,7 @@ int main(void)
 		config_test(without_a_callback_the_first_mistake_is_the_last),
 		config_test(every_vm_and_device_is_validated),
 		config_test(the_first_is_returned_without_a_callback_too),
+		config_test(at_most_a_hundred_are_told),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
