@@ -26,10 +26,13 @@ void bf_event_add(int fd, uint64_t count)
 {
 	struct pollfd room = { .fd = fd, .events = POLLOUT };
 	ssize_t n;
+	int flags;
 
 	if (poll(&room, 1, 0) != 1 || !(room.revents & POLLOUT))
 		return;
-	fcntl(fd, F_SETFL, O_NONBLOCK);
+	flags = fcntl(fd, F_GETFL);
+	if (!(flags & O_NONBLOCK))
+		fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 	n = write(fd, &count, sizeof(count));
 	(void)n;
 }

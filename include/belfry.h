@@ -672,7 +672,8 @@ BELFRY_API int belfry_vm_peers(struct belfry_vm *vm, unsigned int index,
  * @peer:    whose doorbell it is, 0 to 65535: that of another, which the guest can ring;
  *           or the device's own `id`: the eventfd then interrupts the guest
  * @vector:  which of that peer's vectors, below the device's `vectors`
- * @eventfd: what is written to, or read; duplicated, so the caller keeps its own
+ * @eventfd: what is written to, or read; duplicated, so the caller keeps its own, which
+ *           may become non-blocking (O_NONBLOCK is common to all duplicates)
  *
  * Before the start or later, from any thread. Events that wait in the eventfd of an own
  * vector interrupt the guest once it can be. One eventfd can be the own vector of one

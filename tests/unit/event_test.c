@@ -46,6 +46,16 @@ static void taking_gets_what_was_added(void **state)
 	assert_false(bf_event_take(fd, &count));
 }
 
+static void adding_leaves_a_descriptors_other_flags_alone(void **state)
+{
+	BF_CLOSE int fd = blocking(0, 0);
+
+	assert_int_equal(fcntl(fd, F_SETFL, O_APPEND), 0);
+	bf_event_add(fd, 1);
+	assert_int_equal(fcntl(fd, F_GETFL) & (O_APPEND | O_NONBLOCK),
+			 O_APPEND | O_NONBLOCK);
+}
+
 static void taking_does_not_need_to_know_how_many(void **state)
 {
 	BF_CLOSE int fd = blocking(3, EFD_NONBLOCK);
@@ -117,6 +127,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		event_test(taking_gets_what_was_added),
+		event_test(adding_leaves_a_descriptors_other_flags_alone),
 		event_test(taking_does_not_need_to_know_how_many),
 		event_test(taking_from_a_blocking_eventfd_that_counts_nothing_returns),
 		event_test(taking_does_not_trust_a_flag_that_a_peer_clears),
