@@ -333,6 +333,7 @@ install: $(LIB_A) $(LIB_SO) $(PROGRAM) $(PROGRAM_SHARED) $(if $(shell command -v
 		> $(DESTDIR)$(unitdir)/belfry-serve@.service
 	install -m 644 systemd/belfry-serve@.socket $(DESTDIR)$(unitdir)
 	$(foreach p,$(MAN_PAGES),$(if $(shell command -v scdoc),$(call install_page,$(p))))
+	$(if $(DESTDIR)$(filter-out /usr/%,$(libdir)),,[ "$$(id -u)" != 0 ] || ldconfig) # or nobody finds it
 
 define install_page
 install -D -m 644 $(1) $(DESTDIR)$(call man_place,$(1))

@@ -42,6 +42,27 @@ subtest 'it installs below a prefix of one\'s own' => sub {
 	is((command("$prefix/bin/belfry", '--version'))[0], 0);
 };
 
+# As the README has it: no path is given to anybody. In a mount namespace, as it is for root.
+my $alone = "mount -t tmpfs none /usr/local && mkdir /usr/local/upper /usr/local/work && " .
+	"mount -t overlay -o lowerdir=/etc,upperdir=/usr/local/upper,workdir=/usr/local/work none /etc";
+SKIP: {
+	skip 'cannot have an /etc and /usr/local of its own', 1
+		if (command('unshare', '-m', 'sh', '-c', $alone))[0] != 0;
+	subtest 'what is installed as it comes is found by who is compiled with it' => sub {
+		open my $c, '>', "$dir/version.c" or die;
+		print $c "#include <stdio.h>\n#include <belfry.h>\n",
+			"int main(void) { puts(belfry_version()); return 0; }\n";
+		close $c;
+		delete local $ENV{PKG_CONFIG_PATH};
+		my ($status, $out, $err) = command('unshare', '-m', 'sh', '-ec', "$alone\n" .
+			"@make install >/dev/null\n" .
+			"$cc $dir/version.c \$(pkg-config --cflags --libs belfry) -o $dir/version\n$dir/version");
+		is $status, 0;
+		is $err, '';
+		like $out, qr/^\d+\.\d+\.\d+\n\z/;
+	};
+}
+
 # What SHARED=1 installs; tests/packages/deb.t does.
 subtest 'the program can be one that needs the shared library' => sub {
 	my $program = "$build/shared/belfry";
