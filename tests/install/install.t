@@ -186,6 +186,15 @@ subtest 'every call has a page, and its page names it' => sub {
 	}
 };
 
+subtest 'a wrong option makes no pages' => sub {
+	chdir $dir or die;
+	my ($status, $out, $err) = command("$here/tools/headers-to-man", '--none');
+	chdir $here or die;
+	is $status, 2;
+	is $err, "headers-to-man: unknown option '--none'\n";
+	ok !-e "$dir/--none";
+};
+
 # --- the end ---
 
 subtest 'it uninstalls to the last file' => sub {
