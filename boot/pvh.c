@@ -161,25 +161,15 @@ static int load_segment(struct belfry_vm *vm, const struct bf_image *kernel,
 	return bf_image_load(vm, kernel, ph->p_offset, ph->p_paddr, ph->p_filesz, err);
 }
 
-/* Load the segments. Return: 0 with the entry and the end of the kernel; an errno. */
-static int load_elf(struct belfry_vm *vm, const struct bf_image *kernel, uint64_t *pc,
-		    uint64_t *end, struct belfry_error *err)
+/* A file without the note is no kernel, wherever its segments are. */
+static int find_entry(const struct bf_image *kernel, const Elf64_Phdr *phdrs,
+		      unsigned int n, uint64_t *pc, struct belfry_error *err)
 {
-	Elf64_Phdr phdrs[PHDRS_MAX];
-	Elf64_Ehdr eh;
 	bool found = false;
-	int e;
+	int e = 0;
 
-	if ((e = bf_image_read(kernel, 0, &eh, sizeof(eh), err)) < 0 ||
-	    (e = check_header(&eh, err)) < 0 ||
-	    (e = bf_image_read(kernel, eh.e_phoff, phdrs, eh.e_phnum * sizeof(phdrs[0]),
-			       err)) < 0)
-		return e;
-	*end = X86_HIGH_RAM;
-	for (unsigned int i = 0; i < eh.e_phnum && e == 0; i++) {
-		if (phdrs[i].p_type == PT_LOAD)
-			e = load_segment(vm, kernel, &phdrs[i], end, err);
-		else if (phdrs[i].p_type == PT_NOTE && !found)
+	for (unsigned int i = 0; i < n && e == 0 && !found; i++) {
+		if (phdrs[i].p_type == PT_NOTE)
 			e = read_notes(kernel, &phdrs[i], &found, pc, err);
 	}
 	if (e == 0 && !found)
@@ -188,6 +178,28 @@ static int load_elf(struct belfry_vm *vm, const struct bf_image *kernel, uint64_
 			"ELF file without a PVH entry note (Xen, type %u); Linux needs "
 			"CONFIG_PVH",
 			XEN_ELFNOTE_PHYS32_ENTRY);
+	return e;
+}
+
+/* Load the segments. Return: 0 with the entry and the end of the kernel; an errno. */
+static int load_elf(struct belfry_vm *vm, const struct bf_image *kernel, uint64_t *pc,
+		    uint64_t *end, struct belfry_error *err)
+{
+	Elf64_Phdr phdrs[PHDRS_MAX];
+	Elf64_Ehdr eh;
+	int e;
+
+	if ((e = bf_image_read(kernel, 0, &eh, sizeof(eh), err)) < 0 ||
+	    (e = check_header(&eh, err)) < 0 ||
+	    (e = bf_image_read(kernel, eh.e_phoff, phdrs, eh.e_phnum * sizeof(phdrs[0]),
+			       err)) < 0 ||
+	    (e = find_entry(kernel, phdrs, eh.e_phnum, pc, err)) < 0)
+		return e;
+	*end = X86_HIGH_RAM;
+	for (unsigned int i = 0; i < eh.e_phnum && e == 0; i++) {
+		if (phdrs[i].p_type == PT_LOAD)
+			e = load_segment(vm, kernel, &phdrs[i], end, err);
+	}
 	if (e == 0 && (*pc >= PC_4G || !bf_mem_at(vm, *pc, 1)))
 		return bf_err(err, EINVAL,
 			      "PVH entry at 0x%" PRIx64 " is outside of RAM below 4 GiB",

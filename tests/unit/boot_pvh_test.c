@@ -534,6 +534,23 @@ static void a_kernel_without_the_note_is_refused(void **state)
 	assert_refused(f, ENOEXEC, NO_NOTE);
 }
 
+/* A program's segments often begin at 0, but that is not what is wrong with it. */
+static void a_program_is_told_to_lack_the_note_not_where_its_segments_are(void **state)
+{
+	struct boot_fixture *f = *state;
+	struct elf elf = good();
+
+	elf.code_ph.p_paddr = 0;
+	elf.note.name[0] = 'G';
+	set_elf(f, &elf);
+	assert_refused(f, ENOEXEC, NO_NOTE);
+	elf = good();
+	elf.code_ph.p_paddr = 0;
+	elf.note_ph.p_type = PT_NULL;
+	set_elf(f, &elf);
+	assert_refused(f, ENOEXEC, NO_NOTE);
+}
+
 static void notes_with_absurd_sizes_are_not_believed(void **state)
 {
 	static const Elf64_Nhdr absurd[] = {
@@ -638,6 +655,7 @@ int main(void)
 		boot_test(a_segment_where_the_acpi_tables_go_is_refused),
 		boot_test(a_segment_larger_in_the_file_than_in_memory_is_refused),
 		boot_test(a_kernel_without_the_note_is_refused),
+		boot_test(a_program_is_told_to_lack_the_note_not_where_its_segments_are),
 		boot_test(notes_with_absurd_sizes_are_not_believed),
 		boot_test(an_entry_outside_of_ram_is_refused),
 		boot_test(an_entry_above_4_gib_is_refused_though_there_is_ram),
