@@ -41,10 +41,11 @@ static const char help[] =
 	"  4      the host lacks something (/dev/kvm, a KVM capability, io_uring)\n"
 	"  5      an ivshmem server is absent, silent or wrong\n"
 	"  6      of peer: no ring came in time\n"
-	"  7      serve: another server is at that path\n"
+	"  7      of serve: another server is at that path\n"
 	"  10     of bench: slower than the baseline\n"
 	"  11     of bench: too noisy to tell\n"
 	"  32     a guest asked for a reset\n"
+	"  12     of bench: what is asked for cannot run here\n"
 	"  33     a guest crashed\n"
 	"  64+N   a guest ended with status N; 127 stands for 63 and above\n"
 	"  128+N  ended by signal N, or stopped the guest because of it\n";

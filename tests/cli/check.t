@@ -178,6 +178,12 @@ sub says {
 says '--help', qr/^usage: belfry COMMAND.*^exit status:/ms, '--help';
 says 'help', qr/^usage: belfry COMMAND/, 'help';
 says '--version', qr/^belfry \d+\.\d+\.\d+\n$/, '--version';
+subtest '--help and belfry(1) have the same exit statuses' => sub {
+	my ($page) = Belfry::slurp("$FindBin::Bin/../../man/belfry.1.scd") =~ /^# EXIT STATUS(.*?)^# /ms;
+	my ($help) = (belfry('--help'))[1] =~ /^exit status:\n(.*)/ms;
+	my @in_page = map { /\*(\d+)\*/g } $page =~ /^(\*\d.*)/mg;
+	is_deeply [$help =~ /^  (\d+)/mg], \@in_page;
+};
 says 'help check', qr/^usage: belfry check /, 'help', 'check';
 says 'check --help', qr/^usage: belfry check /, 'check', '--help';
 says 'help run', qr/^usage: belfry run /, 'help', 'run';
