@@ -46,6 +46,9 @@ void cli_say_by(void (*fn)(const char *line));
 /* Say what went wrong in the library. Return: the exit status for it. */
 int cli_fail(const struct belfry_error *err);
 
+/* From now on help is the command's, whose name stays the caller's. */
+void cli_usage_of(const char *name);
+
 /* Say what is wrong with the command line, and where help is. Return: CLI_USAGE. */
 __attribute__((format(printf, 1, 2))) int cli_usage(const char *fmt, ...);
 

@@ -40,12 +40,23 @@ void cli_say(const char *fmt, ...)
 	va_end(ap);
 }
 
+/* Whose help has what a command line lacks; NULL: the program's. */
+static const char *command;
+
+void cli_usage_of(const char *name)
+{
+	command = name;
+}
+
 int cli_usage(const char *fmt, ...)
 {
+	char try[64] = "; try 'belfry --help'";
 	va_list ap;
 
+	if (command)
+		snprintf(try, sizeof(try), "; try 'belfry help %s'", command);
 	va_start(ap, fmt);
-	say(fmt, ap, "; try 'belfry --help'");
+	say(fmt, ap, try);
 	va_end(ap);
 	return CLI_USAGE;
 }

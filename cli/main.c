@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "cli/cli.h"
 
 static const char help[] =
@@ -44,8 +45,8 @@ static const char help[] =
 	"  7      of serve: another server is at that path\n"
 	"  10     of bench: slower than the baseline\n"
 	"  11     of bench: too noisy to tell\n"
-	"  32     a guest asked for a reset\n"
 	"  12     of bench: what is asked for cannot run here\n"
+	"  32     a guest asked for a reset\n"
 	"  33     a guest crashed\n"
 	"  64+N   a guest ended with status N; 127 stands for 63 and above\n"
 	"  128+N  ended by signal N, or stopped the guest because of it\n";
@@ -75,6 +76,20 @@ static int print_version(void)
 	return cli_print(line);
 }
 
+static int unknown(const char *name)
+{
+	struct bf_nearest near = { .word = name };
+
+	if (*name == '-')
+		return cli_usage("unknown option '%s'", name);
+	for (const struct command *c = commands; c->name; c++)
+		bf_nearest_try(&near, c->name);
+	if (near.best)
+		return cli_usage("unknown command '%s'; did you mean '%s'?", name,
+				 near.best);
+	return cli_usage("unknown command '%s'", name);
+}
+
 /* --help-config and help COMMAND are short for an option of a command. */
 static int run_with(const char *command, char *option)
 {
@@ -83,7 +98,7 @@ static int run_with(const char *command, char *option)
 	char *argv[] = { name, option, NULL };
 
 	if (!c)
-		return cli_usage("unknown command '%s'", command);
+		return unknown(command);
 	snprintf(name, sizeof(name), "%s", command);
 	return c->run(2, argv);
 }
@@ -117,9 +132,12 @@ int main(int argc, char **argv)
 	if (!strcmp(first, "--help-config"))
 		return run_with("check", schema_option);
 	if (!strcmp(first, "help"))
-		return argc > 2 ? run_with(argv[2], help_option) : cli_print(help);
+		return argc > 2 && strcmp(argv[2], "help") != 0
+			       ? run_with(argv[2], help_option)
+			       : cli_print(help);
 	c = find_command(first);
-	if (c)
-		return c->run(argc - 1, argv + 1);
-	return cli_usage("unknown %s '%s'", *first == '-' ? "option" : "command", first);
+	if (!c)
+		return unknown(first);
+	cli_usage_of(c->name);
+	return c->run(argc - 1, argv + 1);
 }

@@ -219,7 +219,7 @@ subtest 'the floor by itself' => sub {
 
 fails 'a floor with a command line that is too long', 3,
 	qr/floor: a command line of \d+ characters: at most \d+/, '--floor', guest('hello'), 'a' x 3000;
-fails 'a floor without a guest', 2, "bench --floor: expected GUEST; try 'belfry --help'", '--floor';
+fails 'a floor without a guest', 2, "bench --floor: expected GUEST; try 'belfry help bench'", '--floor';
 fails 'a floor with a guest that is none', 3,
 	"floor: not an x86-64 ELF file with a PVH entry that fits into 33554432 bytes", '--floor', '/bin/sh';
 fails 'a floor with a guest that is not there', 3, '/nonexistent: No such file or directory', '--floor',
@@ -322,7 +322,7 @@ subtest 'the schema describes what is written' => sub {
 		"$dir/once.json";
 };
 
-fails 'a CPU that there is not', 2, "--cpus 0,1023: there is no CPU 1023 that we may use; try 'belfry --help'",
+fails 'a CPU that there is not', 2, "--cpus 0,1023: there is no CPU 1023 that we may use; try 'belfry help bench'",
 	'--cpus', '0,1023';
 
 done_testing;

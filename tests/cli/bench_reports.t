@@ -120,7 +120,7 @@ for my $kind (qw(json hgrm html junit summary)) {
 fails "a folder that is not there: $_", 1, '/nonexistent/x: No such file or directory', 'poll', $_,
 	'/nonexistent/x' for qw(--json --hgrm --html --junit --summary);
 fails "a folder as a file: $_", 1, '/: Is a directory', 'poll', $_, '/' for qw(--json --summary);
-fails 'two files in one', 2, "bench: two files are to go to '-'; try 'belfry --help'", 'poll', '--json', '-',
+fails 'two files in one', 2, "bench: two files are to go to '-'; try 'belfry help bench'", 'poll', '--json', '-',
 	'--summary', '-';
 fails 'a baseline of another machine, if strict', 3, qr/the baseline is of another machine: CPU: 'a cpu' before, .*/,
 	'poll', '--strict', '--baseline', $before;
@@ -136,7 +136,7 @@ fails 'a baseline of other cases', 3, 'the two results have no measurement in co
 my $needs = 'nothing has a floor both in the baseline and now; --judge time needs none';
 fails 'ratios of a baseline without a floor', 3, $needs, 'poll', '--judge', 'ratio', '--baseline', $no_floor;
 fails 'a baseline of ratios, and no floor now', 3, $needs, 'poll', '--contestants', 'belfry', '--baseline', $before;
-fails 'a comparison of too few runs', 2, "--runs 4: a comparison needs at least 5; try 'belfry --help'", 'poll',
+fails 'a comparison of too few runs', 2, "--runs 4: a comparison needs at least 5; try 'belfry help bench'", 'poll',
 	'--runs', 4, '--baseline', $before;
 
 subtest 'no half files, and nothing beside them' => sub {
@@ -280,7 +280,7 @@ subtest 'an interval is of the order of the pairs' => sub {
 
 # --- command lines that are wrong ----------------------------------------------------------
 
-my $help = "; try 'belfry --help'";
+my $help = "; try 'belfry help bench'";
 fails 'a typo', 2, "unknown scenario 'dorbell-spin'; did you mean 'doorbell-spin'?$help", 'dorbell-spin';
 fails 'no scenario', 2, "unknown scenario 'xyzzy'; belfry bench --list has them$help", 'xyzzy';
 fails 'a contestant with a typo', 2, "unknown contestant 'qmu'; did you mean 'qemu'?$help",

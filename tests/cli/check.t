@@ -144,8 +144,10 @@ fails 'two devices on one link', 3,
 my $try = "; try 'belfry --help'";
 fails 'no command', 2, "expected a command$try";
 fails 'an unknown command', 2, "unknown command 'frob'$try", 'frob';
+fails 'a command with a slip', 2, "unknown command 'rnu'; did you mean 'run'?$try", 'rnu';
 fails 'an unknown option in place of a command', 2, "unknown option '--frob'$try", '--frob';
 fails 'help for an unknown command', 2, "unknown command 'frob'$try", 'help', 'frob';
+$try = "; try 'belfry help check'";
 fails 'no file', 2, "check: expected a FILE or --set$try", 'check';
 fails 'an unknown option', 2, "unknown option '--frob'$try", 'check', '--frob', $ring;
 fails 'an unknown letter', 2, "unknown option '-x'$try", 'check', $ring, '-x';
@@ -176,14 +178,15 @@ sub says {
 }
 
 says '--help', qr/^usage: belfry COMMAND.*^exit status:/ms, '--help';
-says 'help', qr/^usage: belfry COMMAND/, 'help';
-says '--version', qr/^belfry \d+\.\d+\.\d+\n$/, '--version';
 subtest '--help and belfry(1) have the same exit statuses' => sub {
 	my ($page) = Belfry::slurp("$FindBin::Bin/../../man/belfry.1.scd") =~ /^# EXIT STATUS(.*?)^# /ms;
 	my ($help) = (belfry('--help'))[1] =~ /^exit status:\n(.*)/ms;
 	my @in_page = map { /\*(\d+)\*/g } $page =~ /^(\*\d.*)/mg;
 	is_deeply [$help =~ /^  (\d+)/mg], \@in_page;
 };
+says 'help', qr/^usage: belfry COMMAND/, 'help';
+says '--version', qr/^belfry \d+\.\d+\.\d+\n$/, '--version';
+says 'help help', qr/^usage: belfry COMMAND/, 'help', 'help';
 says 'help check', qr/^usage: belfry check /, 'help', 'check';
 says 'check --help', qr/^usage: belfry check /, 'check', '--help';
 says 'help run', qr/^usage: belfry run /, 'help', 'run';

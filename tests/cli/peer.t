@@ -76,16 +76,16 @@ like $out, qr/^ring PEER\|all \[VECTOR\|all\] +ring a doorbell/m, '--help: the c
 is $err, '', '--help: nothing else';
 is +(belfry('help', 'peer'))[1], $out, 'belfry help peer says the same';
 
-refused q(peer: expected a SOCKET; try 'belfry --help');
-refused q(unknown option '-x'; try 'belfry --help'), '-x', 's', 'list';
-refused q(unknown option '--set'; try 'belfry --help'), '--set', 's';
-refused q(option '--timeout' needs a value; try 'belfry --help'), '--timeout';
-refused q(--timeout 5x: expected a time such as 500ms or 10s; try 'belfry --help'),
+refused q(peer: expected a SOCKET; try 'belfry help peer');
+refused q(unknown option '-x'; try 'belfry help peer'), '-x', 's', 'list';
+refused q(unknown option '--set'; try 'belfry help peer'), '--set', 's';
+refused q(option '--timeout' needs a value; try 'belfry help peer'), '--timeout';
+refused q(--timeout 5x: expected a time such as 500ms or 10s; try 'belfry help peer'),
 	'--timeout', '5x', 's';
-refused q(--timeout 0: expected a time such as 500ms or 10s; try 'belfry --help'),
+refused q(--timeout 0: expected a time such as 500ms or 10s; try 'belfry help peer'),
 	'--timeout', '0', 's';
-refused q(--vectors 0: expected 1 to 2048; try 'belfry --help'), '--vectors', '0', 's';
-refused q(--vectors 2049: expected 1 to 2048; try 'belfry --help'), '--vectors', '2049', 's';
+refused q(--vectors 0: expected 1 to 2048; try 'belfry help peer'), '--vectors', '0', 's';
+refused q(--vectors 2049: expected 1 to 2048; try 'belfry help peer'), '--vectors', '2049', 's';
 refused q(there is no command 'rign'; try 'help'), '/nowhere', 'list', 'rign 0';
 refused q(ring: expected 'ring PEER|all [VECTOR|all]'), '/nowhere', 'ring';
 refused q(int: expected 'int PEER VECTOR|all, all'), '/nowhere', 'int 1 2 3';
