@@ -50,4 +50,7 @@ def main(kernel):
                 print("answer", words[2])
 
 
+if len(sys.argv) != 2:
+    print("usage: host_peer.py KERNEL", file=sys.stderr)
+    sys.exit(2)
 main(*sys.argv[1:])

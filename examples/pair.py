@@ -34,4 +34,7 @@ def main(kernel, *cmdlines):
         vm.close()
 
 
+if len(sys.argv) != 4:
+    print("usage: pair.py KERNEL COMMAND-LINE-A COMMAND-LINE-B", file=sys.stderr)
+    sys.exit(2)
 main(*sys.argv[1:])

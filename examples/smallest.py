@@ -19,4 +19,7 @@ def main(kernel, cmdline=""):
             print("stopped:", vm.wait())
 
 
+if len(sys.argv) not in (2, 3):
+    print("usage: smallest.py KERNEL [COMMAND-LINE]", file=sys.stderr)
+    sys.exit(2)
 main(*sys.argv[1:])

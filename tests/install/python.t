@@ -62,6 +62,13 @@ class Examples(unittest.TestCase):
         self.assertEqual(self.run_example("host_peer.py", guest("echo")),
                          "answer 1\nanswer 2\nanswer 3\n")
 
+    def test_without_arguments_they_say_what_they_take(self):
+        for name in ("smallest.py", "pair.py", "host_peer.py"):
+            done = subprocess.run([sys.executable, "-B", f"{HERE}/examples/{name}"],
+                                  capture_output=True, text=True, timeout=LIMIT, check=False)
+            self.assertEqual(done.returncode, 2)
+            self.assertRegex(done.stderr, rf"\Ausage: {name} KERNEL.*\n\Z")
+
 
 class Configurations(unittest.TestCase):
     def test_values_are_given_and_read_back(self):
