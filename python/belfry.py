@@ -4,11 +4,12 @@
 One file, without dependencies: copy it into a program, or put it on $PYTHONPATH. It loads
 libbelfry.so.0, or what $BELFRY_LIBRARY names.
 
+    import os
     import belfry
 
     with belfry.Config() as config:
         config.set("vms.vm.kernel", "vmlinux")
-        with belfry.VM(config, "vm", on_console=lambda data: print(data)) as vm:
+        with belfry.VM(config, "vm", on_console=lambda data: os.write(1, data)) as vm:
             vm.start()
             print(vm.wait(timeout=10))
 
@@ -258,6 +259,8 @@ _CALLS = {
     "peer_fd": (_int, _handle),
     "peer_process": (_int, _handle, _err),
     "peer_memory_fd": (_int, _handle),
+    "peer_read": (_int, _handle, _u64, ctypes.c_void_p, ctypes.c_size_t, _err),
+    "peer_write": (_int, _handle, _u64, ctypes.c_void_p, ctypes.c_size_t, _err),
     "server_create": (_int, _handle, _str, _out, _err),
     "server_destroy": (_void, _handle),
     "server_fd": (_int, _handle),
@@ -570,6 +573,12 @@ class Peer(_Handle):
 
     Callbacks by name, as in struct belfry_peer_events: joined(id), vector_added(id, vector),
     left(id), rung(vector, count), server_lost(why), server_back(), server_changed(why).
+
+    What the server says is read by process() and wait() alone: until then `peers` are those
+    of the start. To look at who is there now:
+
+        peer.process()
+        print(peer.peers)
     """
     _destroy = staticmethod(_lib.peer_destroy)
 
@@ -635,6 +644,17 @@ class Peer(_Handle):
 
     def process(self):
         _lib.peer_process(self._h)
+
+    def read(self, offset, size):
+        """Copy out of the shared memory. Return: bytes."""
+        buffer = ctypes.create_string_buffer(size)
+        _lib.peer_read(self._h, offset, buffer, size)
+        return buffer.raw
+
+    def write(self, offset, data):
+        """Copy into the shared memory."""
+        data = bytes(data)
+        _lib.peer_write(self._h, offset, data, len(data))
 
     def map(self, read_only=False):
         """The shared memory. Return: an mmap.mmap, which outlives the peer."""

@@ -280,6 +280,14 @@ class Linked(unittest.TestCase):
             self.assertEqual(b.ring_all(), 2)
             a.map()[7] = 42
             self.assertEqual(b.map(read_only=True)[7], 42)
+            a.write(6, b"\0h\xff")
+            self.assertEqual(b.read(5, 5), b"\0\0h\xff\0")
+            with self.assertRaises(belfry.Error) as caught:
+                b.read((1 << 20) - 1, 2)
+            self.assertEqual(caught.exception.errno, errno.ERANGE)
+            with self.assertRaises(belfry.Error) as caught:
+                a.write(1 << 20, b"x")
+            self.assertEqual(caught.exception.errno, errno.ERANGE)
             self.assertEqual(b.info().rings, 4)
             self.assertEqual(a.info().state, belfry.PeerState.JOINED)
             with self.assertRaises(belfry.Error):
