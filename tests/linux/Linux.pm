@@ -60,18 +60,20 @@ our $thorough = $ENV{BELFRY_THOROUGH};
 
 my $seconds = 300; # for a guest from start to end; takes 10, emulated
 
-# An initrd with a script, the power button, and modules and files that are needed.
+# An initrd with a script, or else a shell, the power button, and modules and files that are
+# needed.
 my $count = 0;
 sub initrd {
 	my ($guest) = @_;
 	my $n = $count++;
-	my $script = config("rc.$n", "#!/bin/sh\n" . delete $guest->{rc});
+	my $rc = delete $guest->{rc};
+	my @script = defined $rc ? ('-s', config("rc.$n", "#!/bin/sh\n$rc")) : ();
 	my @modules = (qw(button evdev), @{ delete $guest->{modules} // [] });
 	my @files = @{ delete $guest->{files} // [] };
 	my @command = ("$root/tools/linux-initrd", '-k',
 		"$lab/root:" . first_line("$lab/cloud/version"),
 		(map { ('-m', $_) } @modules), (map { ('-f', $_) } @files),
-		'-s', $script, "$dir/initrd.$n");
+		@script, "$dir/initrd.$n");
 	system(@command) == 0 or die "@command: $?";
 	return "$dir/initrd.$n";
 }

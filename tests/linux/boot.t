@@ -90,6 +90,12 @@ subtest 'bzImage: 128 MiB, and a reset' => sub {
 	has_memory(128);
 };
 
+subtest 'a shell on the console, which poweroff ends' => sub {
+	($status, $out, $err) = boot(console_input => config('shell', "echo \$((6 * 7))\npoweroff\n"));
+	is "$status $err", '0 ', 'status and words';
+	like $out, qr/^42$/m, 'it does what it is told';
+};
+
 if (!$thorough) {
 	done_testing;
 	exit;
