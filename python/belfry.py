@@ -16,6 +16,8 @@ libbelfry.so.0, or what $BELFRY_LIBRARY names.
 Classes are the handles of the C interface, and methods its calls: belfry.h, belfry-peer.h,
 belfry-server.h and their manual pages, libbelfry(3), say what they do. What is different:
 
+- Left out are belfry_config_schema() and what moves a server to another process:
+  belfry_server_handover(), _resume(), _key(), _peers() and _set_store().
 - A call that fails raises belfry.Error, an OSError with the library's message; one that
   runs out of time raises TimeoutError.
 - Times are seconds, and None is no limit. Ctrl-C ends a wait.
