@@ -28,7 +28,7 @@ static const char help[] =
 	"  --help-config   every key of a configuration: type, bounds, default, meaning\n"
 	"  --version       the version\n"
 	"\n"
-	"examples:\n"
+	"examples, in belfry's source tree:\n"
 	"  belfry run configs/hello.yaml\n"
 	"  belfry run configs/pair.yaml --set vms.ping.memory=64M\n"
 	"  belfry check configs/pair.yaml\n"
