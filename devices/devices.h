@@ -3,6 +3,7 @@
 #ifndef BF_DEVICES_H
 #define BF_DEVICES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -20,6 +21,9 @@ struct bf_device_ops {
 
 	/* What no single key can show. Touches nothing. May be NULL. */
 	int (*validate)(const void *conf, struct belfry_error *err);
+
+	/* Is @key of any use beside the others? NULL: each is. */
+	bool (*applies)(const struct bf_key *key, const void *conf);
 
 	/* Can one VM not have both? Return: 0; -EINVAL when so. May be NULL. */
 	int (*clash)(const void *conf, const void *other, struct belfry_error *err);

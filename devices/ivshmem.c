@@ -553,6 +553,7 @@ const struct bf_device_ops bf_ivshmem_ops = {
 	.keys = bf_ivshmem_keys,
 	.conf_size = sizeof(struct bf_ivshmem_conf),
 	.validate = bf_ivshmem_conf_validate,
+	.applies = bf_ivshmem_conf_applies,
 	.clash = bf_ivshmem_conf_clash,
 	.create = ivshmem_create,
 };

@@ -158,6 +158,30 @@ int bf_ivshmem_conf_validate(const void *any, struct belfry_error *err)
 			     : validate_doorbell(conf, source->name, err);
 }
 
+bool bf_ivshmem_conf_applies(const struct bf_key *key, const void *any)
+{
+	const struct bf_ivshmem_conf *conf = any;
+	const struct source *source = find_source(conf, 0);
+	bool plain = source && source->plain;
+
+	switch (key->at) {
+	case AT(by_hand):
+		return plain;
+	case AT(id):
+		return conf->by_hand;
+	case AT(msi):
+	case AT(use64):
+		return conf->revision == 0;
+	case AT(doorbells):
+	case AT(doorbells_max):
+	case AT(doorbell_window):
+	case AT(ioeventfd):
+		return !plain || conf->by_hand;
+	default:
+		return true;
+	}
+}
+
 int bf_ivshmem_conf_clash(const void *conf, const void *other, struct belfry_error *err)
 {
 	for (size_t i = 0; i < BF_ARRAY_LEN(sources); i++) {

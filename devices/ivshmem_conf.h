@@ -41,6 +41,9 @@ extern const struct bf_key bf_ivshmem_keys[];
 /* The rules between keys. Return: 0; -EINVAL. */
 int bf_ivshmem_conf_validate(const void *conf, struct belfry_error *err);
 
+/* Is @key of any use with this source and revision? */
+bool bf_ivshmem_conf_applies(const struct bf_key *key, const void *conf);
+
 /* Do two devices of one VM name the same memory? Return: 0; -EINVAL when they do. */
 int bf_ivshmem_conf_clash(const void *conf, const void *other, struct belfry_error *err);
 

@@ -83,6 +83,18 @@ static void put_value(FILE *out, const struct bf_key *key, const char *text)
 	}
 }
 
+typedef bool (*applies_fn)(const struct bf_key *key, const void *conf);
+
+/* A default that changes nothing here; what somebody has given is never left out. */
+static bool is_idle(const struct bf_key *key, const void *conf, applies_fn applies)
+{
+	const char *init = bf_key_default(key);
+	struct bf_size_text number;
+	const char *text = bf_schema_text(key, conf, &number);
+
+	return applies && init && text && !applies(key, conf) && !strcmp(text, init);
+}
+
 /* A descriptor has no text: the reader is told, and nothing is loaded from it. */
 static void put_key(FILE *out, int indent, const struct bf_key *key, const void *conf)
 {
@@ -109,25 +121,28 @@ static bool has_text(const struct bf_key *keys, const void *conf)
 	return false;
 }
 
-/* What follows the name of a section; @indent is that of its keys. */
+/* What follows the name of a section; @indent is that of its keys. @applies: or NULL */
 static void put_section(FILE *out, int indent, const struct bf_key *keys,
-			const void *conf)
+			const void *conf, applies_fn applies)
 {
 	fputs(has_text(keys, conf) ? ":\n" : ": {}\n", out);
-	for (const struct bf_key *key = keys; key->name; key++)
-		put_key(out, indent, key, conf);
+	for (const struct bf_key *key = keys; key->name; key++) {
+		if (!is_idle(key, conf, applies))
+			put_key(out, indent, key, conf);
+	}
 }
 
 static void put_vm(FILE *out, const struct bf_vm_conf *vm)
 {
 	fputs("  ", out);
 	put_text(out, vm->name);
-	put_section(out, 4, bf_vm_keys, vm);
+	put_section(out, 4, bf_vm_keys, vm, NULL);
 	if (vm->n_devices)
 		fputs("    devices:\n", out);
 	for (unsigned int i = 0; i < vm->n_devices; i++) {
 		fprintf(out, "      - %s", vm->devices[i].ops->name);
-		put_section(out, 10, vm->devices[i].ops->keys, vm->devices[i].conf);
+		put_section(out, 10, vm->devices[i].ops->keys, vm->devices[i].conf,
+			    vm->devices[i].ops->applies);
 	}
 }
 
@@ -138,14 +153,14 @@ static void put_config(FILE *out, const struct belfry_config *cfg)
 	for (unsigned int i = 0; i < cfg->n_links; i++) {
 		fputs("  ", out);
 		put_text(out, cfg->links[i].name);
-		put_section(out, 4, bf_link_keys, &cfg->links[i]);
+		put_section(out, 4, bf_link_keys, &cfg->links[i], NULL);
 	}
 	if (cfg->n_servers)
 		fputs("servers:\n", out);
 	for (unsigned int i = 0; i < cfg->n_servers; i++) {
 		fputs("  ", out);
 		put_text(out, cfg->servers[i].name);
-		put_section(out, 4, bf_server_keys, &cfg->servers[i]);
+		put_section(out, 4, bf_server_keys, &cfg->servers[i], NULL);
 	}
 	if (cfg->n_vms)
 		fputs("vms:\n", out);

@@ -53,12 +53,8 @@ vms:
           doorbells: adaptive
           doorbells_max: 16
           doorbell_window: false
-          by_hand: false
-          id: 0
           revision: 1
-          msi: true
           ioeventfd: auto
-          use64: true
 END
 
 subtest 'a configuration is printed in full' => sub {

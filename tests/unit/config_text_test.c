@@ -41,13 +41,46 @@ static void defaults_are_printed_and_what_is_not_given_is_not(void **state)
 			    "          doorbells: adaptive\n"
 			    "          doorbells_max: 16\n"
 			    "          doorbell_window: false\n"
-			    "          by_hand: false\n"
-			    "          id: 0\n"
 			    "          revision: 1\n"
-			    "          msi: true\n"
 			    "          ioeventfd: auto\n"
-			    "          use64: true\n"
 			    "      - bell: {}\n");
+}
+
+static void assert_device(void **state, const char *lines)
+{
+	BF_FREE char *text = NULL;
+
+	assert_works(belfry_config_text(*state, &text, &err));
+	assert_string_equal(strstr(text, "      - ivshmem:\n") + 17, lines);
+}
+
+static void what_is_of_no_use_to_a_device_is_printed_only_when_given(void **state)
+{
+	assert_works(
+		LOAD("vms: { a: { devices: [ { ivshmem: { shm: s, size: 4k } } ] } }"));
+	assert_device(state, "          shm: s\n"
+			     "          size: 4k\n"
+			     "          by_hand: false\n"
+			     "          revision: 1\n");
+	assert_works(SET("vms.a.devices.0.ivshmem.doorbells_max", "8"));
+	assert_device(state, "          shm: s\n"
+			     "          size: 4k\n"
+			     "          doorbells_max: 8\n"
+			     "          by_hand: false\n"
+			     "          revision: 1\n");
+	assert_works(SET("vms.a.devices.0.ivshmem.by_hand", "on"));
+	assert_works(SET("vms.a.devices.0.ivshmem.revision", "0"));
+	assert_device(state, "          shm: s\n"
+			     "          size: 4k\n"
+			     "          doorbells: adaptive\n"
+			     "          doorbells_max: 8\n"
+			     "          doorbell_window: false\n"
+			     "          by_hand: true\n"
+			     "          id: 0\n"
+			     "          revision: 0\n"
+			     "          msi: true\n"
+			     "          ioeventfd: auto\n"
+			     "          use64: true\n");
 }
 
 static void a_descriptor_is_printed_as_a_comment(void **state)
@@ -231,6 +264,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		config_test(an_empty_configuration_prints_as_an_empty_mapping),
 		config_test(defaults_are_printed_and_what_is_not_given_is_not),
+		config_test(what_is_of_no_use_to_a_device_is_printed_only_when_given),
 		config_test(a_descriptor_is_printed_as_a_comment),
 		config_test(every_key_survives_the_round_trip),
 		config_test(text_that_yaml_would_misread_is_quoted),
