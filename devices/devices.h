@@ -22,7 +22,7 @@ struct bf_device_ops {
 	/* What no single key can show. Touches nothing. May be NULL. */
 	int (*validate)(const void *conf, struct belfry_error *err);
 
-	/* Is @key of any use beside the others? NULL: each is. */
+	/* Is @key, which has a default, of any use beside the others? NULL: each is. */
 	bool (*applies)(const struct bf_key *key, const void *conf);
 
 	/* Can one VM not have both? Return: 0; -EINVAL when so. May be NULL. */

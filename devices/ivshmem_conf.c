@@ -161,8 +161,7 @@ int bf_ivshmem_conf_validate(const void *any, struct belfry_error *err)
 bool bf_ivshmem_conf_applies(const struct bf_key *key, const void *any)
 {
 	const struct bf_ivshmem_conf *conf = any;
-	const struct source *source = find_source(conf, 0);
-	bool plain = source && source->plain;
+	bool plain = bf_file_given(&conf->shm) || bf_file_given(&conf->file);
 
 	switch (key->at) {
 	case AT(by_hand):

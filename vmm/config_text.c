@@ -85,22 +85,18 @@ static void put_value(FILE *out, const struct bf_key *key, const char *text)
 
 typedef bool (*applies_fn)(const struct bf_key *key, const void *conf);
 
-/* A default that changes nothing here; what somebody has given is never left out. */
-static bool is_idle(const struct bf_key *key, const void *conf, applies_fn applies)
-{
-	const char *init = bf_key_default(key);
-	struct bf_size_text number;
-	const char *text = bf_schema_text(key, conf, &number);
-
-	return applies && init && text && !applies(key, conf) && !strcmp(text, init);
-}
-
-/* A descriptor has no text: the reader is told, and nothing is loaded from it. */
-static void put_key(FILE *out, int indent, const struct bf_key *key, const void *conf)
+/*
+ * A descriptor has no text: the reader is told, and nothing is loaded from it. A default
+ * that changes nothing here is left out; what somebody has given never is.
+ */
+static void put_key(FILE *out, int indent, const struct bf_key *key, const void *conf,
+		    applies_fn applies)
 {
 	struct bf_size_text number;
 	const char *text = bf_schema_text(key, conf, &number);
 
+	if (applies && !applies(key, conf) && !strcmp(text, key->init))
+		return;
 	if (text) {
 		fprintf(out, "%*s%s: ", indent, "", key->name);
 		put_value(out, key, text);
@@ -126,10 +122,8 @@ static void put_section(FILE *out, int indent, const struct bf_key *keys,
 			const void *conf, applies_fn applies)
 {
 	fputs(has_text(keys, conf) ? ":\n" : ": {}\n", out);
-	for (const struct bf_key *key = keys; key->name; key++) {
-		if (!is_idle(key, conf, applies))
-			put_key(out, indent, key, conf);
-	}
+	for (const struct bf_key *key = keys; key->name; key++)
+		put_key(out, indent, key, conf, applies);
 }
 
 static void put_vm(FILE *out, const struct bf_vm_conf *vm)
