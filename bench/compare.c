@@ -192,6 +192,19 @@ static enum bench_change verdict_of(const struct bench_interval *change, double 
 	return change->high <= 1 + limit ? BENCH_UNCHANGED : BENCH_UNCLEAR;
 }
 
+/* @m before, @n now. --quick ends when its time is up, however few there are by then. */
+static void too_few_runs(const struct bench_comparison *c, struct bench_judgement *j,
+			 size_t m, size_t n)
+{
+	const bool hurried = (m < BENCH_RUNS_NEEDED && c->before->settings.quick) ||
+			     (n < BENCH_RUNS_NEEDED && c->after->settings.quick);
+
+	snprintf(j->why, sizeof(j->why),
+		 "%zu run%s before, %zu now: at least %d of each are needed%s", m,
+		 m == 1 ? "" : "s", n, BENCH_RUNS_NEEDED,
+		 hurried ? "; name fewer scenarios, or leave out --quick" : "");
+}
+
 static void judge(struct bench_comparison *c, struct bench_judgement *j)
 {
 	double before[BENCH_RUNS_MAX], after[BENCH_RUNS_MAX];
@@ -218,9 +231,7 @@ static void judge(struct bench_comparison *c, struct bench_judgement *j)
 			 "the change may be anything from %+.1f %% to %+.1f %%",
 			 (change.low - 1) * 100, (change.high - 1) * 100);
 	else
-		snprintf(j->why, sizeof(j->why),
-			 "%zu runs before, %zu now: at least %d of each are needed", m, n,
-			 BENCH_RUNS_NEEDED);
+		too_few_runs(c, j, m, n);
 }
 
 /* --- all of them --- */

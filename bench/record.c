@@ -132,9 +132,9 @@ static void note_conditions(struct session *s)
 	if (disturbed)
 		bench_result_note(
 			r,
-			"%u of %u runs disturbed: steal time above 1 %%, waiting "
+			"%u of %u run%s disturbed: steal time above 1 %%, waiting "
 			"for a CPU above 2 %%, or others above 15 %% of one",
-			disturbed, runs);
+			disturbed, runs, runs == 1 ? "" : "s");
 }
 
 int bench_record_end(struct session *s)

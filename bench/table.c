@@ -133,8 +133,9 @@ static void put_host(struct bench_text *t, const struct bench_result *r)
 {
 	const struct bench_settings *s = &r->settings;
 
-	bench_put(t, "belfry %s, %s: up to %u runs of %u ms, vCPUs on %s\n", r->version,
-		  r->date, s->runs, s->ms, *s->cpus ? s->cpus : "any CPU");
+	bench_put(t, "belfry %s, %s: up to %u run%s of %u ms, vCPUs on %s\n", r->version,
+		  r->date, s->runs, s->runs == 1 ? "" : "s", s->ms,
+		  *s->cpus ? s->cpus : "any CPU");
 	for (size_t i = 0; i < BENCH_HOST_FACTS; i++)
 		bench_put(t, "  %-26s%s\n", bench_facts[i].title, r->host.facts[i]);
 	for (unsigned int i = 0; i < r->n_contestants; i++)
