@@ -42,7 +42,7 @@ static int taken(const char *path, int fd, struct belfry_error *err)
 	return bf_err(err, EADDRINUSE, "%s: another process serves there", path);
 }
 
-static bool is_ours(int fd, bool *left)
+bool bf_lockfile_is_left(int fd, bool *left)
 {
 	char text[16] = "";
 	struct stat st;
@@ -69,7 +69,7 @@ static int try_take(const char *path, bool *left, struct belfry_error *err)
 					    : bf_err_sys(err, errno, "%s: lock", path);
 	if (!is_at(fd, path))
 		return -EAGAIN;
-	if (!is_ours(fd, left))
+	if (!bf_lockfile_is_left(fd, left))
 		return bf_err(err, EEXIST, "%s: is something else than a server's lock",
 			      path);
 	return bf_take(&fd);

@@ -19,6 +19,10 @@ int bf_lockfile_take(const char *path, bool *left, struct belfry_error *err);
 /* Whoever asks is to be told of this process: the lock is one that it was handed. */
 int bf_lockfile_note(const char *path, int fd, struct belfry_error *err);
 
+/* Is it a file with nothing in it, or a process's number and nothing else? @left: a
+ * number. */
+bool bf_lockfile_is_left(int fd, bool *left);
+
 /* Remove the file, unless it is another one by now, and let go (takes). -1 is fine. */
 void bf_lockfile_release(const char *path, int fd);
 

@@ -411,6 +411,8 @@ static int build(struct belfry_server *s, const struct bf_service_conf *conf,
 		r = find_path(s, conf, h, err);
 	if (r == 0)
 		r = make_lock(s, h, err);
+	if (r == 0 && h->n == 0)
+		r = bf_service_check_files(&s->conf, err);
 	if (r == 0)
 		r = make_memory(s, conf, h, err);
 	if (r == 0)

@@ -70,6 +70,10 @@ char *bf_service_beside(const char *path, const char *suffix);
 
 /* --- service_extras.c: what clients can do without --- */
 
+/* May the server write the files that @conf names? Return: 0; -EEXIST: something is
+ * there. */
+int bf_service_check_files(const struct bf_service_conf *conf, struct belfry_error *err);
+
 int bf_service_make_extras(struct belfry_server *s, struct belfry_error *err);
 void bf_service_remove_extras(struct belfry_server *s);
 

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "ivshmem/lockfile.h"
 #include "ivshmem/memory.h"
 #include "ivshmem/server.h"
 #include "ivshmem/service.h"
@@ -65,46 +66,124 @@ static int make_control(struct belfry_server *s, struct belfry_error *err)
 	return bf_control_start(&s->control, s->loop, path, tell_status, s, &s->log, err);
 }
 
+/* --- files --- */
+
+struct written {
+	const char *what;
+	bool (*is_left)(int fd); /* is it what a server writes, or empty? */
+};
+
+static bool is_pid_file(int fd)
+{
+	bool left;
+
+	return bf_lockfile_is_left(fd, &left);
+}
+
+static bool is_metrics(int fd)
+{
+	static const char start[] = "# HELP belfry_";
+	char text[sizeof(start) - 1];
+	ssize_t n = pread(fd, text, sizeof(text), 0);
+
+	return n == 0 || (n == sizeof(text) && memcmp(text, start, n) == 0);
+}
+
+static const struct written pid_file = { "pid file", is_pid_file };
+static const struct written metrics = { "metrics file", is_metrics };
+
+/*
+ * A name may be mistyped, and what has it is replaced, and removed in the end: so it is
+ * to be what a server has left there, and no link, device or file of somebody's.
+ */
+static int may_replace(const char *path, const struct written *as,
+		       struct belfry_error *err)
+{
+	const int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	BF_CLOSE int fd = -1;
+	struct stat st;
+
+	if (lstat(path, &st) < 0) /* if there is more to it, making the file tells */
+		return 0;
+	if (!S_ISREG(st.st_mode)) /* opening it might do something already */
+		return bf_err(err, EEXIST, "%s: cannot be the %s: it is %s", path,
+			      as->what,
+			      S_ISLNK(st.st_mode) ? "a symbolic link"
+						  : "there, and no regular file");
+	fd = open(path, flags);
+	if (fd < 0)
+		return bf_err_sys(err, errno, "%s", path);
+	if (as->is_left(fd))
+		return 0;
+	return bf_err(err, EEXIST,
+		      "%s: cannot be the %s: it is there, with something else in it",
+		      path, as->what);
+}
+
+int bf_service_check_files(const struct bf_service_conf *conf, struct belfry_error *err)
+{
+	int r = 0;
+
+	if (conf->pid_file.path)
+		r = may_replace(conf->pid_file.path, &pid_file, err);
+	if (r == 0 && conf->metrics.path)
+		r = may_replace(conf->metrics.path, &metrics, err);
+	return r;
+}
+
 /*
  * A file that was not there: what others may have put in its place is not followed. It is
  * for others to read: the umask is the socket's.
  * Return: a descriptor (returns) that it can be told by; a negative errno.
  */
-static int make_file(const char *path, const char *text, struct belfry_error *err)
+static int make_file(const char *path, const struct written *as, const char *text,
+		     struct belfry_error *err)
 {
 	BF_CLOSE int fd = -1;
 	const size_t len = strlen(text);
 	ssize_t n;
+	int r = may_replace(path, as, err);
 
+	if (r < 0)
+		return r;
 	unlink(path);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	n = fd >= 0 && fchmod(fd, 0644) == 0 ? write(fd, text, len) : -1;
-	if (n < 0 || (size_t)n < len)
-		return bf_err_sys(err, n < 0 ? errno : ENOSPC, "%s", path);
-	return bf_take(&fd);
+	if (fd < 0)
+		return bf_err_sys(err, errno, "%s", path);
+	n = fchmod(fd, 0644) == 0 ? write(fd, text, len) : -1;
+	if (n >= 0 && (size_t)n == len)
+		return bf_take(&fd);
+	bf_err_sys(err, n < 0 ? errno : ENOSPC, "%s", path);
+	unlink(path);
+	return err->code;
 }
 
 /*
  * Write a file so that readers see the old one or the new one. *@fd tells which is ours:
  * as long as it is open no other file has the number of its inode.
  */
-static int write_file(const char *path, const char *text, int *fd,
-		      struct belfry_error *err)
+static int write_file(const char *path, const struct written *as, const char *text,
+		      int *fd, struct belfry_error *err)
 {
 	BF_FREE char *new = bf_service_beside(path, ".new");
-	BF_CLOSE int made = new ? make_file(new, text, err)
-				: bf_err(err, ENOMEM, "%s: out of memory", path);
+	BF_CLOSE int made = -1;
+	int r;
 
-	if (made >= 0 && rename(new, path) == 0) {
-		bf_close(fd);
-		*fd = bf_take(&made);
-		return 0;
-	}
-	if (made >= 0)
-		bf_err_sys(err, errno, "%s", path);
-	if (new)
+	if (!new)
+		return bf_err(err, ENOMEM, "%s: out of memory", path);
+	made = make_file(new, as, text, err);
+	if (made < 0)
+		return made;
+	r = may_replace(path, as, err);
+	if (r == 0 && rename(new, path) < 0)
+		r = bf_err_sys(err, errno, "%s", path);
+	if (r < 0) {
 		unlink(new);
-	return err->code;
+		return r;
+	}
+	bf_close(fd);
+	*fd = bf_take(&made);
+	return 0;
 }
 
 static void remove_file(const char *path, int *fd)
@@ -123,7 +202,7 @@ static int write_metrics(struct belfry_server *s, struct belfry_error *err)
 
 	if (!text)
 		return bf_err(err, ENOMEM, "no memory for the metrics");
-	return write_file(s->conf.metrics.path, text, &s->metrics_fd, err);
+	return write_file(s->conf.metrics.path, &metrics, text, &s->metrics_fd, err);
 }
 
 static void metrics_due(struct bf_op *op, int res)
@@ -146,7 +225,7 @@ static int make_files(struct belfry_server *s, struct belfry_error *err)
 
 	snprintf(pid, sizeof(pid), "%d\n", getpid());
 	if (s->conf.pid_file.path)
-		r = write_file(s->conf.pid_file.path, pid, &s->pid_fd, err);
+		r = write_file(s->conf.pid_file.path, &pid_file, pid, &s->pid_fd, err);
 	if (r < 0 || !s->conf.metrics.path)
 		return r;
 	r = write_metrics(s, err);

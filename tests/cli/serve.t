@@ -147,14 +147,14 @@ subtest 'what is another program\'s is left alone' => sub {
 subtest 'a server that is refused removes no files of others' => sub {
 	my $other = IO::Socket::UNIX->new(Local => $path, Listen => 1);
 	my $pid = config('theirs.pid', "1\n");
-	my $metrics = config('theirs.prom', "# theirs\n");
+	my $metrics = config('theirs.prom', "# HELP belfry_server_capacity\n");
 	my @files = ('-p', $pid, '--metrics', $metrics);
 	($status, $out, $err) = belfry('serve', '-S', $path, @files);
 	is $status, 7, 'the path is taken: status';
-	is slurp($pid) . slurp($metrics), "1\n# theirs\n", 'files stay';
+	is slurp($pid) . slurp($metrics), "1\n# HELP belfry_server_capacity\n", 'files stay';
 	($status, $out, $err) = belfry('serve', '-S', "$path.2", '--control', $path, @files);
 	is $status, 7, 'the control socket is taken: status';
-	is slurp($pid) . slurp($metrics), "1\n# theirs\n", 'files stay';
+	is slurp($pid) . slurp($metrics), "1\n# HELP belfry_server_capacity\n", 'files stay';
 	unlink $path, $pid, $metrics;
 };
 
@@ -167,14 +167,79 @@ subtest 'whoever monitors may read the files, whatever the umask' => sub {
 	end($server);
 };
 
-subtest 'a link in the place of a file to write is not followed' => sub {
+# A server that may not write to @file, as it says.
+sub cannot_be {
+	my ($name, $what, $option, $file, $why) = @_;
+	($status, $out, $err) = belfry('serve', '-S', $path, $option, "$dir/file");
+	is $status, 3, "$name: status";
+	is $err, "belfry: $dir/$file: cannot be the $what: it is $why\n", "$name: message";
+	ok !-e $path && !-e "$path.lock", "$name: nothing was served";
+}
+
+subtest 'what is in the place of a file to write is left alone' => sub {
 	my $precious = config('precious', "precious\n");
-	symlink $precious, "$dir/pid.new";
-	my $server = serve('-S', $path, '-p', "$dir/pid");
-	is slurp("$dir/pid"), "$server->{pid}\n", 'the file is written';
-	is slurp($precious), "precious\n", 'what the link names is not';
+	for (['-p', 'pid file', "notes\n", "1\n2\n", '7', "123456789012345\n"],
+		['--metrics', 'metrics file', "notes\n", "# HELP other_\n", "1\n", '# HELP']) {
+		my ($option, $what, @texts) = @$_;
+		for my $file ('file', 'file.new') {
+			my @how = ($what, $option, $file);
+			for my $text (@texts) {
+				config($file, $text);
+				cannot_be('a text', @how, 'there, with something else in it');
+				is slurp("$dir/$file"), $text, 'it is as it was';
+			}
+			unlink "$dir/$file";
+			mkfifo "$dir/$file", 0600;
+			cannot_be('a FIFO', @how, 'there, and no regular file');
+			ok -p "$dir/$file", 'it is there';
+			unlink "$dir/$file";
+			for my $to ($precious, "$dir/nowhere") {
+				symlink $to, "$dir/$file";
+				cannot_be('a link', @how, 'a symbolic link');
+				is readlink "$dir/$file", $to, 'it is there';
+				unlink "$dir/$file";
+			}
+			mkdir "$dir/$file";
+			cannot_be('a folder', @how, 'there, and no regular file');
+			rmdir "$dir/$file";
+		}
+	}
+	is slurp($precious), "precious\n", 'what the links named is as it was';
+	unlink $precious;
+	SKIP: {
+		skip 'making a device takes root', 4 if system("mknod $dir/file c 1 7 2> /dev/null") != 0;
+		cannot_be('a device', 'pid file', '-p', 'file', 'there, and no regular file');
+		ok -c "$dir/file", 'it is there';
+		unlink "$dir/file";
+	}
+};
+
+subtest 'files that a server has left are replaced' => sub {
+	my @files = ('-p', "$dir/pid", '--metrics', "$dir/prom");
+	my $server = serve('-S', $path, @files);
+	kill 'KILL', $server->{pid};
+	finish($server);
+	ok -s "$dir/pid" && -s "$dir/prom", 'a server that was killed leaves them';
+	config("$_.new", '') for 'pid', 'prom';
+	for (0, 1) {
+		$server = serve('-S', $path, @files);
+		is slurp("$dir/pid"), "$server->{pid}\n", 'the pid file is written';
+		like slurp("$dir/prom"), qr/^# HELP belfry_/, 'the metrics are, too';
+		end($server);
+		is_deeply [glob "$dir/{pid,prom}*"], [], 'and all are removed';
+		config($_, '') for 'pid', 'prom'; # empty ones will do
+	}
+	unlink "$dir/pid", "$dir/prom";
+};
+
+subtest 'what comes in the place of the metrics is left alone, too' => sub {
+	my $server = serve('-S', $path, '--metrics', "$dir/prom", qw(--metrics-interval 1));
+	unlink "$dir/prom";
+	config('prom', "another's\n");
+	ok wait_for_error($server, qr/metrics: .*it is there, with something else/), 'it is said';
 	end($server);
-	ok !-e "$dir/pid", 'and it is removed';
+	is slurp("$dir/prom"), "another's\n", 'it is there';
+	unlink "$dir/prom";
 };
 
 subtest 'a link in the place of the socket or the lock is left alone' => sub {
