@@ -279,8 +279,11 @@ static int hung_up(const struct bf_peer *p, int res, struct belfry_error *err)
 		return bf_err(err, EPROTO, "server hung up in the middle of %s",
 			      bf_member_awaits(&p->member));
 	if (!p->member.settled)
-		return bf_err(err, EPROTO, "server hung up before %s",
-			      bf_member_awaits(&p->member));
+		return bf_err(err, EPROTO, "server hung up before %s%s",
+			      bf_member_awaits(&p->member),
+			      p->member.state == BF_MEMBER_AT_VERSION
+				      ? "; it may have refused us: its log says why"
+				      : "");
 	return bf_err(err, EPROTO, "server hung up");
 }
 

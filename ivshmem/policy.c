@@ -197,10 +197,12 @@ int bf_policy_check(const struct bf_limits *limits, int sock,
 	    !is_group_named(&limits->gids, sock, creds->gid))
 		return bf_err(err, EACCES, "neither its user nor its groups are allowed");
 	if (limits->clients && clients >= limits->clients)
-		return bf_err(err, EUSERS, "there are %u clients, as many as may be",
-			      clients);
+		return bf_err(err, EUSERS, "%s %u client%s, as many as may be",
+			      clients == 1 ? "there is" : "there are", clients,
+			      clients == 1 ? "" : "s");
 	if (limits->clients_of_uid && same >= limits->clients_of_uid)
 		return bf_err(err, EUSERS,
-			      "its user has %u clients, as many as it may have", same);
+			      "its user has %u client%s, as many as it may have", same,
+			      same == 1 ? "" : "s");
 	return 0;
 }

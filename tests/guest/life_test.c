@@ -520,7 +520,8 @@ static void a_joined_socket_is_good_for_one_vm(void **state)
 	belfry_vm_destroy(create(p.cfg, "a"));
 	assert_int_equal(belfry_vm_create(p.cfg, "a", &again, &err), -EPROTO);
 	assert_string_equal(err.msg, "vms.a: devices.0.ivshmem: ring: "
-				     "server hung up before its version");
+				     "server hung up before its version; it may have "
+				     "refused us: its log says why");
 	pair_done(&p);
 }
 

@@ -278,7 +278,7 @@ static void who_waits_counts(void **state)
 	BF_CLOSE int second = connect_client(f);
 	assert_string_equal(hears(f, second), ".");
 	assert_non_null(
-		strstr(f->log.text, ": its user has 1 clients, as many as it may"));
+		strstr(f->log.text, ": its user has 1 client, as many as it may"));
 	fail_eventfd.times = 0;
 	assert_string_equal(hears(f, first), "0 0 -1+ 0+ 0+");
 }
