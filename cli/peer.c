@@ -9,6 +9,7 @@
  */
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli/peer.h"
@@ -131,8 +132,11 @@ static int parse_arguments(struct arguments *a, int argc, char **argv)
 		return cli_usage("peer: expected a SOCKET");
 	a->commands = argv + optind;
 	a->n = argc - optind;
-	for (int i = 0; i < a->n && status == CLI_OK; i++)
+	for (int i = 0; i < a->n && status == CLI_OK; i++) {
 		status = commands_check(a->commands[i]);
+		if (status == CLI_USAGE && a->n > 1 && !strchr(a->commands[i], ' '))
+			cli_say("each command is one argument: quote it, as 'ring 0'");
+	}
 	return status;
 }
 

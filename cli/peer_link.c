@@ -200,7 +200,7 @@ static int wait_option(const struct words *w, unsigned int *i, struct wait *wait
 	const unsigned int at = *i;
 
 	*i += 2;
-	if (at + 1 == w->n)
+	if (at + 1 == w->n && (is_word(w, at, "--timeout") || is_word(w, at, "--count")))
 		return word_usage(w, at, "a value behind it");
 	if (is_word(w, at, "--timeout"))
 		return word_time(w, at + 1, &wait->timeout_ns);

@@ -88,6 +88,10 @@ refused q(--vectors 0: expected 1 to 2048; try 'belfry help peer'), '--vectors',
 refused q(--vectors 2049: expected 1 to 2048; try 'belfry help peer'), '--vectors', '2049', 's';
 refused q(there is no command 'rign'; try 'help'), '/nowhere', 'list', 'rign 0';
 refused q(ring: expected 'ring PEER|all [VECTOR|all]'), '/nowhere', 'ring';
+for (['ring', '0'], ['ring', '0', '1']) {
+	refused qq(ring: expected 'ring PEER|all [VECTOR|all]'\nbelfry: each command is one argument: quote it, as 'ring 0'),
+		'/nowhere', @$_;
+}
 refused q(int: expected 'int PEER VECTOR|all, all'), '/nowhere', 'int 1 2 3';
 refused q(list: expected 'list'), '/nowhere', 'list all';
 refused q(a quote is not closed), '/nowhere', 'write 0 "abc';
@@ -204,6 +208,8 @@ fails 'an ID that is none', 2, q(ring: 'x': expected a peer's ID or all), 'ring 
 fails 'an ID too high', 2, q(ring: '65536': at most 65535), 'ring 65536';
 fails 'a vector that is none', 2, q(int: '-1': expected a vector or all), 'int 0 -1';
 fails 'a wait without a time', 2, q(wait: '--timeout': expected a value behind it), 'wait --timeout';
+fails 'a wait of a mistyped option', 2, q(wait: '--tmeout': expected --timeout TIME or --count N),
+	'wait --tmeout';
 fails 'a wait of a wrong time', 2, q(wait: '5y': expected a time such as 500ms or 10s),
 	'wait --timeout 5y';
 fails 'a wait of another option', 2, q(wait: '--for': expected --timeout TIME or --count N),
