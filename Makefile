@@ -175,7 +175,7 @@ NO_VM := $(addprefix tests/,cli/bench_reports.t cli/check.t cli/peer.t cli/serve
 test-programs = $(addprefix $(O)/tests/,$(addsuffix .t,$(1)))
 
 # Without KVM, what needs VMs runs in an emulated machine that has it (tests/lab/): each test
-# has one of its own, and a second try. That is too slow for the sanitizers.
+# has one of its own, and a second try; two run at a time. That is too slow for the sanitizers.
 VM_TESTS = $(call test-programs,$(vm-tests-y)) $(filter-out $(NO_VM),$(SCRIPTS))
 ifeq ($(wildcard /dev/kvm),)
 MACHINE := tests/lab/machine --again
@@ -185,14 +185,15 @@ LINUX_TESTS := $(if $(VARIANT-y)$(if $(IS_x86_64),,other),,$(sort $(wildcard tes
 TEST_ENV = BELFRY_BUILD=$(O) BELFRY_EXPECT_ALL=$(EXPECT_ALL) CC="$(CC)" \
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	TSAN_OPTIONS=halt_on_error=1:suppressions=tests/tsan.supp
+PROVE_THESE = $(TEST_ENV) $(PROVE) --merge --timer
 
 .PHONY: test
 test: all unit-tests examples $(if $(LINUX_TESTS),try-linux)
 	@rm -f $(FIRST_TRIES)
-	$(Q)$(TEST_ENV) $(PROVE) --merge --timer $(call test-programs,$(tests-y)) \
-		$(filter $(NO_VM),$(SCRIPTS)) $(LINUX_TESTS)
+	$(Q)$(PROVE_THESE) $(call test-programs,$(tests-y)) $(filter $(NO_VM),$(SCRIPTS))
+	$(if $(LINUX_TESTS),$(Q)$(PROVE_THESE) $(if $(MACHINE),-j2) $(LINUX_TESTS))
 	$(if $(NO_VM_TESTS),@echo 'No /dev/kvm: tests of VMs run without sanitizers alone.',\
-		$(Q)$(TEST_ENV) $(PROVE) --merge --timer $(if $(MACHINE),--exec '$(MACHINE)') $(VM_TESTS))
+		$(Q)$(PROVE_THESE) $(if $(MACHINE),-j2 --exec '$(MACHINE)') $(VM_TESTS))
 	@[ ! -s $(FIRST_TRIES) ] || { echo 'What failed in the emulated machine, and had a second try:' \
 		&& cat $(FIRST_TRIES); }
 

@@ -95,7 +95,7 @@ sub command { return finish(spawn(@_)) }
 sub kvm_command {
 	return command(@_) if -e '/dev/kvm';
 	my ($status, $out, $err) = finish(spawn($lab_machine, '--again', @_), 300);
-	$err =~ s/^tests\/lab\/machine: another .*\n//; # and this waits for it
+	$err =~ s/^tests\/lab\/machine: other .*\n//; # and this waits for one
 	return ($status, $out, $err);
 }
 
