@@ -177,7 +177,8 @@ static bool reload(struct serve *sv)
 		belfry_config_destroy(sv->cfg);
 		sv->cfg = cfg;
 		sv->name = name;
-		serve_log_info(sv, "the configuration was read again");
+		if (sv->sources.n_files > 0)
+			serve_log_info(sv, "the configuration was read again");
 	} else {
 		belfry_config_destroy(cfg);
 	}
@@ -206,7 +207,8 @@ static bool take_signal(struct serve *sv)
 		return true;
 	switch (info.ssi_signo) {
 	case SIGHUP:
-		reload(sv);
+		if (reload(sv) && sv->sources.n_files == 0)
+			serve_log_info(sv, "there is no FILE to read again");
 		return true;
 	case SIGUSR2:
 		upgrade(sv);

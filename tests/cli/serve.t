@@ -614,6 +614,16 @@ subtest 'a server that says nothing is not waited for' => sub {
 	end($server);
 };
 
+subtest 'without a file, none is said to have been read' => sub {
+	my $server = serve('-S', $path);
+	kill 'HUP', $server->{pid};
+	ok wait_for_error($server, qr/there is no FILE to read again/), 'SIGHUP';
+	kill 'USR2', $server->{pid};
+	ok wait_for_error($server, qr/(?:clients are there.*){2}/s), 'SIGUSR2';
+	(undef, undef, $err) = end($server);
+	unlike $err, qr/configuration was read/, 'in neither case';
+};
+
 subtest 'who is started to ignore SIGINT, as a script\'s background is, does' => sub {
 	local $SIG{INT} = 'IGNORE';
 	my $server = serve('-S', $path);
