@@ -265,6 +265,18 @@ subtest 'machine: a command that fails has a second try, if there may be one' =>
 	truncate $log, $before;
 };
 
+# One of whose CPUs says no more, after the command has started.
+stub('silent', 'qemu-system-x86_64', <<'EOT');
+port() {
+	echo "$args" | tr ' ' '\n' | sed -n "s,^file\,id=port$1\,path=,,p"
+}
+args=$*
+printf 'started\nalive 0\nalive 1\n' >"$(port 2)"
+while sleep 0.2; do echo 'alive 1'; done >"$(port 2)"
+EOT
+fails 'machine: one with a CPU that is silent has locked up', 125, qr/the machine locked up; giving up$/,
+	with('silent', 'tests/lab/machine', '--silence', '1', '--timeout', '20', 'true');
+
 subtest 'machine: SIGTERM ends it and its QEMU' => sub {
 	my $job = spawn('tests/lab/machine', 'sh', '-c', 'echo up; sleep 60');
 	ok wait_for($job, qr/^up$/m, 300), 'up';
