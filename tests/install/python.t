@@ -6,6 +6,7 @@ import gc
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,8 @@ sys.path.insert(0, f"{HERE}/python")
 import belfry  # noqa: E402
 
 LIMIT = 30
+# What is started begins as at a shell, whatever this was told to ignore, as by nohup and &.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def guest(name):
@@ -206,8 +209,11 @@ class Life(unittest.TestCase):
         with subprocess.Popen([sys.executable, "-B", "-c", code], stdout=subprocess.PIPE,
                               text=True) as child:
             self.assertEqual(child.stdout.readline(), "waiting\n")
-            child.send_signal(2)
-            self.assertEqual(child.communicate(timeout=LIMIT)[0], "interrupted\n")
+            try:
+                child.send_signal(2)
+                self.assertEqual(child.communicate(timeout=LIMIT)[0], "interrupted\n")
+            finally:
+                child.kill()
             self.assertEqual(child.returncode, 0)
 
     def test_the_power_button_and_console_input_arrive(self):
