@@ -176,7 +176,9 @@ test-programs = $(addprefix $(O)/tests/,$(addsuffix .t,$(1)))
 
 # Without KVM, what needs VMs runs in an emulated machine that has it (tests/lab/): each test
 # has one of its own, and a second try; two run at a time. That is too slow for the sanitizers.
-VM_TESTS = $(call test-programs,$(vm-tests-y)) $(filter-out $(NO_VM),$(SCRIPTS))
+# Nor does the thread sanitizer see bench.t, which takes minutes with it.
+VM_TESTS = $(call test-programs,$(vm-tests-y)) \
+	$(filter-out $(NO_VM) $(if $(filter thread,$(SANITIZE)),tests/cli/bench.t),$(SCRIPTS))
 ifeq ($(wildcard /dev/kvm),)
 MACHINE := tests/lab/machine --again
 NO_VM_TESTS := $(if $(VARIANT-y),y)
