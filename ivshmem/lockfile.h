@@ -23,7 +23,10 @@ int bf_lockfile_note(const char *path, int fd, struct belfry_error *err);
  * number. */
 bool bf_lockfile_is_left(int fd, bool *left);
 
-/* Remove the file, unless it is another one by now, and let go (takes). -1 is fine. */
+/*
+ * Remove the file, unless it is another one by now, and let go (takes). -1 is fine. It
+ * does for any file whose descriptor has been kept.
+ */
 void bf_lockfile_release(const char *path, int fd);
 
 #endif

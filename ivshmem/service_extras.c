@@ -186,16 +186,6 @@ static int write_file(const char *path, const struct written *as, const char *te
 	return 0;
 }
 
-static void remove_file(const char *path, int *fd)
-{
-	struct stat there, ours;
-
-	if (*fd >= 0 && lstat(path, &there) == 0 && fstat(*fd, &ours) == 0 &&
-	    there.st_dev == ours.st_dev && there.st_ino == ours.st_ino)
-		unlink(path);
-	bf_close(fd);
-}
-
 static int write_metrics(struct belfry_server *s, struct belfry_error *err)
 {
 	BF_FREE char *text = bf_service_text(s, BELFRY_STATUS_PROMETHEUS);
@@ -247,6 +237,6 @@ void bf_service_remove_extras(struct belfry_server *s)
 {
 	bf_control_stop(&s->control);
 	bf_loop_cancel(s->loop, &s->metrics_op);
-	remove_file(s->conf.metrics.path, &s->metrics_fd);
-	remove_file(s->conf.pid_file.path, &s->pid_fd);
+	bf_lockfile_release(s->conf.metrics.path, bf_take(&s->metrics_fd));
+	bf_lockfile_release(s->conf.pid_file.path, bf_take(&s->pid_fd));
 }
