@@ -213,12 +213,19 @@ fails 'machine: one that does not get to the command is started once more', 125,
 	with('lockup', 'tests/lab/machine', 'true');
 is Belfry::slurp("$dir/starts"), "\n\n", 'machine: started twice';
 
-# A machine that starts the command, and crashes; the second one is well.
-stub('crash', 'qemu-system-x86_64', <<'EOT');
+# In place of QEMU: a script that writes to the machine's ports, "$(port N)".
+sub machine_stub {
+	my ($folder, $text) = @_;
+	stub($folder, 'qemu-system-x86_64', <<'EOT' . $text);
 port() {
 	echo "$args" | tr ' ' '\n' | sed -n "s,^file\,id=port$1\,path=,,p"
 }
 args=$*
+EOT
+}
+
+# A machine that starts the command, and crashes; the second one is well.
+machine_stub('crash', <<'EOT');
 echo out >"$(port 0)"
 echo started >"$(port 2)"
 [ ! -e $TRIED ] || echo "ended 5" >"$(port 2)"
@@ -240,11 +247,7 @@ subtest 'machine: one that crashes, before its output has been seen' => sub {
 };
 
 # One in which the command fails at the first try.
-stub('fails', 'qemu-system-x86_64', <<'EOT');
-port() {
-	echo "$args" | tr ' ' '\n' | sed -n "s,^file\,id=port$1\,path=,,p"
-}
-args=$*
+machine_stub('fails', <<'EOT');
 status=4
 [ ! -e $TRIED ] || status=0
 touch $TRIED
@@ -266,11 +269,7 @@ subtest 'machine: a command that fails has a second try, if there may be one' =>
 };
 
 # One of whose CPUs says no more, after the command has started.
-stub('silent', 'qemu-system-x86_64', <<'EOT');
-port() {
-	echo "$args" | tr ' ' '\n' | sed -n "s,^file\,id=port$1\,path=,,p"
-}
-args=$*
+machine_stub('silent', <<'EOT');
 printf 'started\nalive 0\nalive 1\n' >"$(port 2)"
 while sleep 0.2; do echo 'alive 1'; done >"$(port 2)"
 EOT
