@@ -176,9 +176,7 @@ test-programs = $(addprefix $(O)/tests/,$(addsuffix .t,$(1)))
 
 # Without KVM, what needs VMs runs in an emulated machine that has it (tests/lab/): each test
 # has one of its own, and a second try; two run at a time. That is too slow for the sanitizers.
-# Nor does the thread sanitizer see bench.t, which takes minutes with it.
-VM_TESTS = $(call test-programs,$(vm-tests-y)) \
-	$(filter-out $(NO_VM) $(if $(filter thread,$(SANITIZE)),tests/cli/bench.t),$(SCRIPTS))
+VM_TESTS = $(call test-programs,$(vm-tests-y)) $(filter-out $(NO_VM),$(SCRIPTS))
 ifeq ($(wildcard /dev/kvm),)
 MACHINE := tests/lab/machine --again
 NO_VM_TESTS := $(if $(VARIANT-y),y)
@@ -186,7 +184,7 @@ endif
 LINUX_TESTS := $(if $(VARIANT-y)$(if $(IS_x86_64),,other),,$(sort $(wildcard tests/linux/*.t)))
 TEST_ENV = BELFRY_BUILD=$(O) BELFRY_EXPECT_ALL=$(EXPECT_ALL) CC="$(CC)" \
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	TSAN_OPTIONS=halt_on_error=1:suppressions=$(CURDIR)/tests/tsan.supp
+	TSAN_OPTIONS=halt_on_error=1:atexit_sleep_ms=10:suppressions=$(CURDIR)/tests/tsan.supp
 PROVE_THESE = $(TEST_ENV) $(PROVE) --merge --timer
 
 .PHONY: test
