@@ -53,7 +53,7 @@ static void print_peers(struct belfry_vm *vm, const char *name, unsigned int dev
 	}
 	for (int i = 0; i < n && i < max; i++)
 		if (peers[i].slow_rings)
-			cli_say("%s: device %u: peer %u: %llu rings by user space", name,
+			cli_say("%s: device %u: peer %u: rings by user space %llu", name,
 				device, peers[i].id,
 				(unsigned long long)peers[i].slow_rings);
 	free(peers);
@@ -62,7 +62,7 @@ static void print_peers(struct belfry_vm *vm, const char *name, unsigned int dev
 static void print_device(struct belfry_vm *vm, const char *name, unsigned int device,
 			 const struct belfry_ivshmem_stats *stats)
 {
-	cli_say("%s: device %u: id %u of %u peers; rings by user space %llu, ignored "
+	cli_say("%s: device %u: id %u, peers %u; rings by user space %llu, ignored "
 		"%llu, "
 		"promotions %llu, refusals %llu; events while masked %llu; server lost "
 		"%llu, "
@@ -85,7 +85,7 @@ static void print_stats(struct belfry_vm *vm, const char *name)
 	struct belfry_stats stats = { .size = sizeof(stats) };
 
 	if (belfry_vm_stats(vm, &stats) == 0)
-		cli_say("%s: %llu exits to user space, %llu of them doorbells", name,
+		cli_say("%s: exits to user space %llu, of them doorbells %llu", name,
 			(unsigned long long)stats.exits,
 			(unsigned long long)stats.doorbell_exits);
 	for (unsigned int i = 0; belfry_vm_ivshmem_stats(vm, i, &device) == 0; i++)

@@ -126,9 +126,10 @@ static void say_capacity(struct serve *sv)
 
 	belfry_server_stats(sv->server, &stats);
 	snprintf(line, sizeof(line),
-		 "%s: %llu clients are there; %u with %llu vectors each fit", sv->name,
-		 (unsigned long long)stats.peers, belfry_server_capacity(sv->server),
-		 (unsigned long long)stats.vectors);
+		 "%s: %llu client%s there; %u with %llu vector%s each fit", sv->name,
+		 (unsigned long long)stats.peers, stats.peers == 1 ? " is" : "s are",
+		 belfry_server_capacity(sv->server), (unsigned long long)stats.vectors,
+		 stats.vectors == 1 ? "" : "s");
 	serve_log_info(sv, line);
 	cli_notify("READY=1\nSTATUS=%s", line);
 }

@@ -39,7 +39,7 @@ __attribute__((format(printf, 1, 2))) static void write_line(const char *fmt, ..
 	va_list ap;
 
 	if (lost > 0 && has_room()) {
-		fprintf(stderr, "belfry: %u lines of the log were lost\n", lost);
+		fprintf(stderr, "belfry: lines of the log that were lost: %u\n", lost);
 		lost = 0;
 	}
 	if (!has_room()) {

@@ -262,7 +262,7 @@ static void log_unheld(struct bf_member *m)
 	rlim_t more = m->unheld + m->unheld / (FREE_LIMIT_PART - 1) + 1;
 
 	bf_log(m->log, BELFRY_LOG_WARNING,
-	       "%u doorbells of other peers cannot be rung: the descriptor limit "
+	       "doorbells of other peers that cannot be rung: %u; the descriptor limit "
 	       "(RLIMIT_NOFILE) is %" PRIuMAX ", %" PRIuMAX " would do for now",
 	       m->unheld, (uintmax_t)m->fd_limit, (uintmax_t)(m->fd_limit + more));
 	m->unheld_next = 2 * m->unheld;
@@ -406,7 +406,7 @@ void bf_member_settle(struct bf_member *m)
 	m->settled = true;
 	if (have < want && want <= m->own_vectors)
 		bf_log(m->log, BELFRY_LOG_WARNING,
-		       "server gives us %u of the %u vectors we want", have, want);
+		       "vectors: server gives us %u of the %u we want", have, want);
 	if (m->unheld)
 		log_unheld(m);
 }

@@ -344,7 +344,7 @@ int bf_roster_create(struct bf_roster **out, int state, int memory, unsigned int
 	if (!r)
 		return bf_err(err, ENOMEM, "no memory for a roster");
 	if (had > 0 && (unsigned int)had != vectors)
-		return bf_err(err, EINVAL, "the state is one of %d vectors, not %u", had,
+		return bf_err(err, EINVAL, "vectors: the state has %d, not %u", had,
 			      vectors);
 	r->shared = bf_roster_map(state);
 	if (!r->shared)

@@ -194,9 +194,7 @@ static int admit(struct bf_server *s, int sock, const struct bf_creds *creds,
 
 	if (count >= bf_server_fit(s->vectors, s->store.keep))
 		return bf_err(err, EMFILE,
-			      "there are %u clients, as many as RLIMIT_NOFILE has "
-			      "descriptors for",
-			      count);
+			      "RLIMIT_NOFILE has no descriptors for more than %u", count);
 	return bf_policy_check(l, sock, creds, count, same, err);
 }
 
@@ -204,10 +202,12 @@ static int admit(struct bf_server *s, int sock, const struct bf_creds *creds,
 
 void bf_server_say_refusals(struct bf_server *s)
 {
+	unsigned int more = s->refusals - REFUSALS_SAID;
+
 	if (s->refusals <= REFUSALS_SAID)
 		return;
-	bf_log(&s->log, BELFRY_LOG_WARNING, "%u more clients were refused",
-	       s->refusals - REFUSALS_SAID);
+	bf_log(&s->log, BELFRY_LOG_WARNING, "%u more client%s refused", more,
+	       more == 1 ? " was" : "s were");
 	s->refusals = REFUSALS_SAID;
 }
 

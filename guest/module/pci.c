@@ -373,7 +373,7 @@ static int ivshmem_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (ret)
 		return ret;
 	pci_set_drvdata(pdev, iv);
-	pci_info(pdev, "%s: %llu KiB, %u of %u vectors\n", dev_name(&iv->dev),
+	pci_info(pdev, "%s: %llu KiB, vectors %u of %u\n", dev_name(&iv->dev),
 		 iv->regions[IVSHMEM_REGION_MEMORY].size / SZ_1K, iv->num_vectors,
 		 iv->device_vectors);
 	return 0;

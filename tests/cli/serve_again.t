@@ -93,7 +93,7 @@ subtest 'an upgrade that fails changes nothing' => sub {
 	}
 	rename "$own.away", $own;
 	kill 'USR2', $server->{pid};
-	ok wait_for_error($server, qr/1 clients are there/), 'and can be upgraded later';
+	ok wait_for_error($server, qr/1 client is there/), 'and can be upgraded later';
 	($status) = end($server);
 	is $status, 0, 'status';
 };
@@ -119,7 +119,7 @@ subtest 'a configuration with a mistake is found before the upgrade' => sub {
 	}
 	config('upgrade.yaml', $good);
 	kill 'USR2', $server->{pid};
-	ok wait_for_error($server, qr/1 clients are there/), 'when it is mended, the upgrade works';
+	ok wait_for_error($server, qr/1 client is there; \d+ with 1 vector each fit/), 'when it is mended, the upgrade works';
 	end($server);
 	is_deeply [glob("$dir/ring*")], [], 'no file is left behind';
 };
@@ -135,7 +135,7 @@ subtest 'files that have another place after an upgrade are not left behind' => 
 	is_deeply $there->(), [map { "old.$_" } qw(control pid prom)], 'they are there';
 	config('moves.yaml', $text =~ s/%s/new/gr);
 	kill 'USR2', $server->{pid};
-	ok wait_for_error($server, qr/1 clients are there/), 'upgraded';
+	ok wait_for_error($server, qr/1 client is there/), 'upgraded';
 	is_deeply $there->(), [map { "new.$_" } qw(control pid prom)], 'now they are elsewhere';
 	($status, $out) = belfry('serve', '--status', "$dir/new.control");
 	like $out, qr/"peers": 1,/, 'and the peer is there';

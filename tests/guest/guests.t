@@ -101,7 +101,7 @@ sub file_is_marked {
 sub slow_as_wanted {
 	my ($ends, $said) = @_;
 	my ($least, $most) = $ends =~ /,slow=(\d+)(?:-(\d+))?/ or return 1;
-	my @rung = $said =~ /exits to user space, (\d+) of them doorbells/g;
+	my @rung = $said =~ /exits to user space \d+, of them doorbells (\d+)/g;
 	return @rung && !grep { $_ < $least || $_ > ($most // $least) } @rung;
 }
 

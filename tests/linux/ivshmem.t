@@ -52,7 +52,7 @@ subtest 'two guests ring each other, receive it by poll(2), and shut down when a
 		cmp_ok interrupts_of($_), '>=', 150, 'interrupts';
 		like $_, qr/reboot: Power down/, 'the power button works';
 	}
-	unlike $err, qr/[1-9]\d* of them doorbells/, 'no doorbell has left the kernel';
+	unlike $err, qr/of them doorbells [1-9]/, 'no doorbell has left the kernel';
 };
 
 if (!$thorough) {

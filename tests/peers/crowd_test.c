@@ -331,7 +331,7 @@ static void our_vectors_may_come_late_and_behind_a_crowd(void **state)
 	f->script = (struct script){ .peers = 10, .vectors = 1, .own = 2 };
 	join_while(f, 16);
 	assert_non_null(
-		strstr(f->log.text, "server gives us 2 of the 16 vectors we want\n"));
+		strstr(f->log.text, "vectors: server gives us 2 of the 16 we want\n"));
 
 	f->script = (struct script){
 		.first = 100, .peers = 1000, .vectors = 1, .own_first = 2, .own = 14

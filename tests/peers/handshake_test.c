@@ -181,7 +181,7 @@ static void fewer_vectors_than_wanted_are_reported(void **state)
 	fake_greet(f->server, 0, f->memory);
 	fake_send_vectors(f->server, 0, 1);
 	assert_int_equal(join(f, 4), 0);
-	assert_string_equal(f->log.text, "server gives us 1 of the 4 vectors we want\n");
+	assert_string_equal(f->log.text, "vectors: server gives us 1 of the 4 we want\n");
 
 	fake_send_vectors(f->server, 0, 1); /* a late one is taken all the same */
 	party_run_idle(f->loop);
@@ -687,9 +687,8 @@ static void our_vectors_fit_even_when_others_are_too_many(void **state)
 		held += bf_peer_eventfd(f->party.peer, id, 0) >= 0;
 	assert_in_range(held, 10, LIMIT - OWN);
 	assert_int_equal(f->party.added, held + OWN);
-	assert_non_null(strstr(f->log.text,
-			       "doorbells of other peers cannot be rung: the "
-			       "descriptor limit (RLIMIT_NOFILE) is 64, "));
+	assert_non_null(
+		strstr(f->log.text, "; the descriptor limit (RLIMIT_NOFILE) is 64, "));
 }
 
 /* Join while 100 others are there. */
@@ -716,7 +715,7 @@ static void the_limit_that_the_log_asks_for_suffices(void **state)
 	join_a_crowd(f, 64);
 	assert_int_equal(
 		sscanf(f->log.text,
-		       "%u doorbells of other peers cannot be rung: the descriptor "
+		       "doorbells of other peers that cannot be rung: %u; the descriptor "
 		       "limit (RLIMIT_NOFILE) is 64, %u would",
 		       &unheld, &limit),
 		2);

@@ -365,7 +365,7 @@ static void fewer_vectors_than_before_are_reported(void **state)
 	fake_send(f->server, OWN_ID, f->second[0]);
 	assert_true(party_run_until(f->loop, is_back, f));
 	assert_string_equal(f->party.story, "lost, 2 left, 3 left, 5 left, 5.0, back");
-	assert_string_equal(f->log.text, "server gives us 1 of the 2 vectors we want\n");
+	assert_string_equal(f->log.text, "vectors: server gives us 1 of the 2 we want\n");
 	assert_int_equal(own(f, 1), -1);
 	eventfd_write(f->first[1], 3);
 

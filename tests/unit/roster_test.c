@@ -360,7 +360,7 @@ static void a_state_of_something_else_is_refused(void **state)
 
 	keep_state(f);
 	assert_int_equal(bf_roster_create(&r, f->state, 99, VECTORS + 1, &err), -EINVAL);
-	assert_string_equal(err.msg, "the state is one of 2 vectors, not 3");
+	assert_string_equal(err.msg, "vectors: the state has 2, not 3");
 	assert_int_equal(pwrite(f->state, "x", 1, 0), 1);
 	assert_refused(f, "the state is one of another version");
 	assert_int_equal(ftruncate(f->state, 4096), 0);
