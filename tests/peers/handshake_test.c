@@ -373,8 +373,8 @@ static void half_a_message_and_silence_is_an_error(void **state)
 static void end_of_file_is_an_error_at_each_step(void **state)
 {
 	static const char *const want[] = {
-		"server hung up before its version; it may have refused us: its log says "
-		"why",
+		("server hung up before its version; it may have refused us: its log "
+		 "says why"),
 		"server hung up before our ID",
 		"server hung up before the memory",
 		"server hung up before our vectors",
