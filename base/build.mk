@@ -1,6 +1,7 @@
 # base: leaf helpers
 lib-y += base/err.o
 lib-y += base/event.o
+lib-y += base/file.o
 lib-y += base/hugepages.o
 lib-y += base/log.o
 lib-y += base/loop.o

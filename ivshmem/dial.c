@@ -8,28 +8,14 @@
  * after a pause like any other.
  */
 #include <errno.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "ivshmem/dial.h"
 #include "ivshmem/ivshmem.h"
-
-static int set_path(struct sockaddr_un *server, const char *path,
-		    struct belfry_error *err)
-{
-	size_t len = strlen(path);
-
-	*server = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (len >= sizeof(server->sun_path))
-		return bf_err(err, ENAMETOOLONG,
-			      "%s: %zu bytes; a socket's path has at most %zu", path, len,
-			      sizeof(server->sun_path) - 1);
-	memcpy(server->sun_path, path, len);
-	return 0;
-}
 
 /* A time limit of 0 is none to the kernel: the shortest it knows takes its place. */
 static struct timeval time_limit(uint64_t ns)
@@ -95,7 +81,7 @@ int bf_peer_connect_within(const char *path, uint64_t timeout_ns,
 			   struct belfry_error *err)
 {
 	struct sockaddr_un server;
-	int r = set_path(&server, path, err);
+	int r = bf_socket_address(&server, path, err);
 
 	return r < 0 ? r : dial(&server, 0, timeout_ns, err);
 }
@@ -137,7 +123,7 @@ void bf_dialer_init(struct bf_dialer *d, struct bf_loop *loop, bf_dialer_fn *con
 
 int bf_dialer_set_path(struct bf_dialer *d, const char *path, struct belfry_error *err)
 {
-	return set_path(&d->server, path, err);
+	return bf_socket_address(&d->server, path, err);
 }
 
 void bf_dialer_start(struct bf_dialer *d)

@@ -25,6 +25,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "ivshmem/listen.h"
@@ -131,19 +132,6 @@ static void accept_next(struct bf_listener *l)
 
 /* --- the socket and its file --- */
 
-static int set_address(struct sockaddr_un *sa, const char *path, struct belfry_error *err)
-{
-	size_t len = strlen(path);
-
-	*sa = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (len >= sizeof(sa->sun_path))
-		return bf_err(err, ENAMETOOLONG,
-			      "%s: %zu bytes; a socket's path has at most %zu", path, len,
-			      sizeof(sa->sun_path) - 1);
-	memcpy(sa->sun_path, path, len);
-	return 0;
-}
-
 static bool is_socket(const struct sockaddr_un *sa)
 {
 	struct stat st;
@@ -216,7 +204,7 @@ static int make_socket(const struct bf_listener_conf *conf, struct belfry_error 
 
 	if (sock < 0)
 		return bf_err_sys(err, errno, "socket for %s", conf->path);
-	r = set_address(&sa, conf->path, err);
+	r = bf_socket_address(&sa, conf->path, err);
 	if (r == 0)
 		r = bind_address(sock, &sa, conf->left, err);
 	if (r < 0)

@@ -32,9 +32,9 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <sys/stat.h>
 
 #include "base/event.h"
+#include "base/file.h"
 #include "base/own.h"
 #include "ivshmem/member.h"
 #include "ivshmem/wire.h"
@@ -178,14 +178,6 @@ static int take_id(struct bf_member *m, const struct bf_wire_msg *msg,
 	return 0;
 }
 
-static bool same_file(int a, int b)
-{
-	struct stat st_a, st_b;
-
-	return fstat(a, &st_a) == 0 && fstat(b, &st_b) == 0 &&
-	       st_a.st_dev == st_b.st_dev && st_a.st_ino == st_b.st_ino;
-}
-
 static void forget(struct bf_member *m, uint16_t id)
 {
 	m->ops->left(m->owner, id);
@@ -220,7 +212,7 @@ static int take_memory(struct bf_member *m, const struct bf_wire_msg *msg, int *
 			      (uintmax_t)m->fd_limit);
 	if (*fd < 0)
 		return bf_err(err, EPROTO, "server sent no descriptor with the memory");
-	if (m->again && !same_file(m->memory, *fd))
+	if (m->again && !bf_same_file(m->memory, *fd))
 		return bf_err(err, ESTALE, "the memory is another one");
 	if (m->again)
 		start_again(m);

@@ -11,6 +11,7 @@
 
 #include <linux/magic.h>
 
+#include "base/file.h"
 #include "base/hugepages.h"
 #include "base/number.h"
 #include "base/own.h"
@@ -60,14 +61,6 @@ static int check_size(const char *what, int fd, uint64_t size, struct belfry_err
 		      (long long)st.st_size, size);
 }
 
-static bool is_same_file(int a, int b)
-{
-	struct stat sa, sb;
-
-	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
-	       sa.st_ino == sb.st_ino;
-}
-
 struct shm_name {
 	char text[256];
 };
@@ -88,7 +81,7 @@ void bf_memory_unlink_shm(const struct bf_file *shm, int fd)
 	if (!shm->path)
 		return;
 	named = shm_open(shm_name(shm).text, O_RDONLY | O_CLOEXEC, 0);
-	if (named >= 0 && is_same_file(named, fd))
+	if (named >= 0 && bf_same_file(named, fd))
 		shm_unlink(shm_name(shm).text);
 }
 

@@ -21,7 +21,8 @@ roster-fuzz-y := tests/fuzz/roster_fuzz.o ivshmem/roster.o ivshmem/roster_check.
 	ivshmem/roster_restore.o base/err.o
 
 ivshmem-peer-o := ivshmem/peer.o ivshmem/member.o ivshmem/table.o ivshmem/wire.o \
-	ivshmem/dial.o ivshmem/late.o base/loop.o base/err.o base/event.o base/log.o
+	ivshmem/dial.o ivshmem/late.o base/loop.o base/err.o base/event.o base/file.o \
+	base/log.o
 ivshmem-server-o := ivshmem/server.o ivshmem/server_join.o ivshmem/server_send.o ivshmem/server_store.o \
 	ivshmem/listen.o ivshmem/roster.o ivshmem/roster_check.o ivshmem/roster_restore.o ivshmem/policy.o \
 	ivshmem/carrier.o base/number.o base/text.o
@@ -56,7 +57,7 @@ crowd-test-y := tests/peers/crowd_test.o tests/peers/fake_server.o \
 	tests/peers/party.o $(ivshmem-peer-o)
 
 tests-y += dial
-dial-test-y := tests/peers/dial_test.o ivshmem/dial.o base/err.o base/event.o base/log.o
+dial-test-y := tests/peers/dial_test.o ivshmem/dial.o base/err.o base/event.o base/file.o base/log.o
 
 tests-y += late
 late-test-y := tests/peers/late_test.o ivshmem/late.o base/loop.o base/err.o base/event.o

@@ -4,7 +4,7 @@
 
 # What others need to be listed for; see tests/*.mk for the rest.
 wire-fuzz-y ?= tests/fuzz/wire_fuzz.o ivshmem/member.o ivshmem/table.o ivshmem/wire.o \
-	base/err.o base/event.o base/log.o
+	base/err.o base/event.o base/file.o base/log.o
 
 FUZZERS := $(patsubst tests/fuzz/%_fuzz.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
 
