@@ -87,6 +87,9 @@ int bf_arch_vcpu_init(struct belfry_vm *vm, int vcpu, unsigned int id,
 int bf_arch_vcpu_entry(struct belfry_vm *vm, int vcpu, const struct bf_entry *entry,
 		       struct belfry_error *err);
 
+/* Whether the host's CPU offers KVM what it needs to virtualize in hardware. */
+bool bf_arch_has_hardware(void);
+
 /* Where @vcpu is, for a message. */
 uint64_t bf_arch_vcpu_pc(int vcpu);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* guest-tests/ends.c - a guest that ends in the way it is told to
  *
- * options: how=s5|acpi-reset|i8042|firmware|triple|debug-exit|exception|hang, status=N
- * (debug-exit), panics=N: says so before, as a panicking kernel
+ * options: how=s5|acpi-reset|i8042|firmware|triple|debug-exit|exception|emulation|hang,
+ * status=N (debug-exit), panics=N: says so before, as a panicking kernel
  */
 #include "guest-tests/guest.h"
 #include "guest-tests/lib/x86_64.h"
@@ -12,6 +12,7 @@
 #define INIT_TO_ALL 0xc4500
 #define PANIC_PORT  0x505
 #define PANICKED    1
+#define NO_MEMORY   0xd0000000
 
 /* Another vCPU, which is in real mode, goes where a PC's firmware starts. */
 static void end_by_firmware(void)
@@ -22,6 +23,14 @@ static void end_by_firmware(void)
 	*apic_reg(APIC_ICR_LOW) = INIT_TO_ALL;
 	sleep_us(1000);
 	*apic_reg(APIC_ICR_LOW) = SIPI_TO_ALL | TRAMPOLINE >> 12;
+}
+
+/* Where there is no memory KVM emulates, and floating point is beyond its emulator. */
+static uint64_t load_float(uint64_t at, uint64_t b, uint64_t c)
+{
+	(void)b, (void)c;
+	__asm__ volatile("flds (%0)" : : "r"(at) : "memory");
+	return 0;
 }
 
 void guest_main(void)
@@ -43,6 +52,8 @@ void guest_main(void)
 		end_by_debug_exit(arg_u64("status", 0));
 	else if (arg_is("how", "exception"))
 		__asm__ volatile("ud2");
+	else if (arg_is("how", "emulation"))
+		ring0(load_float, NO_MEMORY, 0, 0);
 	else if (arg_is("how", "hang"))
 		halt_while(&irq_count[0], 0);
 	else

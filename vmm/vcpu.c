@@ -227,6 +227,24 @@ static void handle_system_event(struct bf_vcpu *vcpu)
 	}
 }
 
+/* KVM can do no more. Without hardware it emulates, and few kernels get through. */
+RARE static void handle_internal_error(struct bf_vcpu *vcpu, uint64_t pc)
+{
+	static const char *const names[] = {
+		[KVM_INTERNAL_ERROR_EMULATION] = "emulation failed",
+		[KVM_INTERNAL_ERROR_SIMUL_EX] = "simultaneous exceptions",
+		[KVM_INTERNAL_ERROR_DELIVERY_EV] = "event delivery failed",
+		[KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON] = "unexpected exit",
+	};
+	const uint32_t n = vcpu->run->internal.suberror;
+
+	bf_vm_end(vcpu->vm, BELFRY_STOP_CRASH, 0,
+		  "vCPU %u: KVM internal error %u (%s) at 0x%" PRIx64 "%s", vcpu->id, n,
+		  n < BF_ARRAY_LEN(names) && names[n] ? names[n] : "unknown", pc,
+		  bf_arch_has_hardware() ? ""
+					 : "; the host has no hardware virtualization");
+}
+
 static void handle_exit(struct bf_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
@@ -253,9 +271,7 @@ static void handle_exit(struct bf_vcpu *vcpu)
 		bf_vm_end(vm, BELFRY_STOP_CRASH, 0, "vCPU %u: triple fault", vcpu->id);
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
-		bf_vm_end(vm, BELFRY_STOP_CRASH, 0,
-			  "vCPU %u: KVM internal error %u at 0x%" PRIx64, vcpu->id,
-			  run->internal.suberror, pc);
+		handle_internal_error(vcpu, pc);
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
 		bf_vm_end(vm, BELFRY_STOP_CRASH, 0,

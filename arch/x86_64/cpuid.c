@@ -5,6 +5,7 @@
  * The features are what KVM supports. The topology is ours: one package with a core per
  * vCPU, one thread each, and APIC IDs 0, 1, 2, ...
  */
+#include <cpuid.h>
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stdbool.h>
@@ -19,9 +20,12 @@
 #define ENTRIES_MAX 256
 
 /* Leaves and bits: Intel SDM, volume 2, CPUID; AMD APM, volume 3, appendix E. */
+#define LEAF1_ECX_VMX          (1U << 5)
 #define LEAF1_ECX_TSC_DEADLINE (1U << 24)
 #define LEAF1_ECX_HYPERVISOR   (1U << 31)
 #define LEAF1_EDX_HTT          (1U << 28)
+#define LEAF_AMD               0x80000001U
+#define LEAF_AMD_ECX_SVM       (1U << 2)
 #define LEVEL_SMT              (1U << 8)
 #define LEVEL_CORE             (2U << 8)
 
@@ -29,6 +33,14 @@
 #define LEAF_KVM       0x40000000U
 #define LEAF_FREQUENCY 0x40000010U
 #define APIC_BUS_KHZ   1000000U
+
+bool bf_arch_has_hardware(void)
+{
+	uint32_t a, b, c, d;
+
+	return (__get_cpuid(1, &a, &b, &c, &d) && (c & LEAF1_ECX_VMX)) ||
+	       (__get_cpuid(LEAF_AMD, &a, &b, &c, &d) && (c & LEAF_AMD_ECX_SVM));
+}
 
 /* How many bits hold the numbers 0..@n-1. */
 static unsigned int bits_for(unsigned int n)

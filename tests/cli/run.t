@@ -66,6 +66,15 @@ subtest 'how a guest ends is the exit status' => sub {
 	}
 };
 
+subtest 'what KVM cannot emulate ends with what, where, and what the host lacks' => sub {
+	my $lacks = Belfry::slurp('/proc/cpuinfo') =~ /^flags\b.* (?:vmx|svm) /m
+		? '' : '; the host has no hardware virtualization';
+	($status, $out, $err) = belfry('run', "$dir/ends.yaml", '--set', 'vms.vm.cmdline=how=emulation');
+	is $status, 33, 'status';
+	like $err, qr/^belfry: vm: crashed: vCPU 0: KVM internal error 1 \(emulation failed\) at 0x[0-9a-f]+\Q$lacks\E\n\z/,
+		'words';
+};
+
 my $pair = config('pair.yaml', <<"END");
 links:
   ring: { size: 1M, vectors: 2 }
