@@ -35,13 +35,17 @@ int bench_check_names(const struct bench_options *o, struct belfry_error *err);
 /*
  * Measure. @out is set unless an error is returned (bench_result_destroy()), also when a
  * signal came; *@signal is that signal then.
- * Return: 0; -EINVAL: a CPU in @options that there is not; -ENODEV, -EACCES: no
+ * Return: 0; -EINVAL: a CPU in @options that there is not; -ENODEV, -EPERM: no
  * /dev/kvm; -ENOMEM and the like.
  */
 int bench_measure(const struct bench_options *options, struct bench_result **out,
 		  int *signal, struct belfry_error *err);
 
-/* Run a guest on the bare KVM path: bench/floor.h. Return: its status; a negative errno.
+#define BENCH_FLOOR_VMS_MAX 2
+
+/*
+ * Run one guest, or one for each command line, on the bare KVM path: bench/floor.h.
+ * Return: the highest status; a negative errno.
  */
 int bench_run_floor(const char *kernel, char **cmdlines, unsigned int vms, bool link,
 		    struct belfry_error *err);

@@ -65,6 +65,16 @@ static int kvm(int fd, unsigned long request, const char *name, void *arg,
 #define KVM(fd, request, arg) \
 	kvm(fd, KVM_##request, #request, (void *)(uintptr_t)(arg), err)
 
+int floor_open_kvm(struct belfry_error *err)
+{
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	return errno == ENOENT ? bf_err(err, ENODEV, "/dev/kvm is missing")
+			       : bf_err(err, EPERM, "/dev/kvm: %s", strerror(errno));
+}
+
 /* ---- making a VM ---- */
 
 static int add_memory(struct vm *vm, unsigned int slot, uint64_t gpa, void *hva,
@@ -391,11 +401,10 @@ static int start_vm(struct floor *f, struct vm *vm, const struct floor_config *c
 static int start_all(struct floor *f, const struct floor_config *cfg,
 		     struct belfry_error *err)
 {
-	int r;
+	int r = f->dev_kvm = floor_open_kvm(err);
 
-	f->dev_kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (f->dev_kvm < 0)
-		return bf_err_sys(err, errno, "/dev/kvm");
+	if (r < 0)
+		return r;
 	for (unsigned int i = 0; i < f->n; i++) {
 		r = start_vm(f, &f->vms[i], cfg, err);
 		if (r < 0)

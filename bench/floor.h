@@ -42,6 +42,9 @@ struct floor_exits {
 	uint64_t console, mmio, other;
 };
 
+/* Return: a descriptor (returns); -ENODEV: there is no KVM; -EPERM: not for us. */
+int floor_open_kvm(struct belfry_error *err);
+
 /* Return: 0; a negative errno. @cfg is not needed later; @out is to be destroyed. */
 int floor_create(struct floor **out, const struct floor_config *cfg,
 		 struct belfry_error *err);

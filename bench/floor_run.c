@@ -24,6 +24,10 @@ static int map_kernel(const char *path, struct floor_config *cfg,
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return bf_err_sys(err, errno, "%s", path);
+	if (!S_ISREG(st.st_mode))
+		return bf_err(err, EINVAL, "%s: not a regular file", path);
+	if (st.st_size == 0)
+		return 0; /* and so no ELF file */
 	map = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (map == MAP_FAILED)
 		return bf_err_sys(err, errno, "%s", path);
@@ -41,6 +45,8 @@ static int open_link(struct floor_config *cfg, struct belfry_error *err)
 	return 0;
 }
 
+_Static_assert(BENCH_FLOOR_VMS_MAX == FLOOR_VMS_MAX, "as many as bench.h says");
+
 int bench_run_floor(const char *kernel, char **cmdlines, unsigned int vms, bool link,
 		    struct belfry_error *err)
 {
@@ -55,9 +61,6 @@ int bench_run_floor(const char *kernel, char **cmdlines, unsigned int vms, bool 
 	int cpus[FLOOR_VMS_MAX] = { -1, -1 }, r;
 	struct floor *f = NULL;
 
-	if (vms > FLOOR_VMS_MAX)
-		return bf_err(err, EINVAL, "--floor: at most %d command lines",
-			      FLOOR_VMS_MAX);
 	for (unsigned int i = 0; i < vms; i++)
 		cfg.cmdlines[i] = cmdlines[i];
 	if (vms > 1 && bench_host_cpus(cpus, vms) < vms)

@@ -11,7 +11,6 @@
  * and tried again in the next turn; what has failed twice is given up.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +23,7 @@
 #include "base/number.h"
 #include "base/own.h"
 #include "base/text.h"
+#include "bench/floor.h"
 #include "bench/session.h"
 
 #define RUNS        7
@@ -207,12 +207,9 @@ static void settle(struct session *s)
 
 static int check_kvm(struct belfry_error *err)
 {
-	BF_CLOSE int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	BF_CLOSE int fd = floor_open_kvm(err);
 
-	if (fd >= 0)
-		return 0;
-	return errno == ENOENT ? bf_err(err, ENODEV, "/dev/kvm is missing")
-			       : bf_err(err, EPERM, "/dev/kvm: %s", strerror(errno));
+	return fd < 0 ? fd : 0;
 }
 
 static int finish(struct session *s, int r, struct belfry_error *err)

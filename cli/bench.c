@@ -231,9 +231,13 @@ static int take_option(struct command *c, int option, char **argv)
 /* What is left after the options: scenarios, or what the options want. */
 static int take_arguments(struct command *c, int argc, char **argv)
 {
+	if (c->floor && argc == optind)
+		return cli_usage("bench --floor: expected GUEST");
+	if (c->floor && argc - optind > 1 + BENCH_FLOOR_VMS_MAX)
+		return cli_usage("bench --floor: at most %d command lines",
+				 BENCH_FLOOR_VMS_MAX);
 	if (c->floor)
-		return argc > optind ? CLI_OK
-				     : cli_usage("bench --floor: expected GUEST");
+		return CLI_OK;
 	if (c->compare) {
 		if (argc - optind != 1 || c->from)
 			return cli_usage("bench --compare: expected two files");

@@ -220,6 +220,18 @@ subtest 'the floor by itself' => sub {
 fails 'a floor with a command line that is too long', 3,
 	qr/floor: a command line of \d+ characters: at most \d+/, '--floor', guest('hello'), 'a' x 3000;
 fails 'a floor without a guest', 2, "bench --floor: expected GUEST; try 'belfry help bench'", '--floor';
+fails 'a floor with too many command lines', 2, "bench --floor: at most 2 command lines; try 'belfry help bench'",
+	'--floor', guest('hello'), 1 .. 3;
+fails 'a floor with a folder as its guest', 3, '/: not a regular file', '--floor', '/';
+fails 'a floor with an empty guest', 3, qr/floor: not an x86-64 ELF file .*/, '--floor', config('empty', '');
+SKIP: {
+	skip unable('needs root to change /dev'), 1 if $> != 0;
+	subtest 'a floor without /dev/kvm' => sub {
+		($status, $out, $err) = command('unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /dev; exec "$@" 2>&1', 'sh',
+			$belfry, 'bench', '--floor', guest('hello'));
+		is "$status $out", "4 belfry: /dev/kvm is missing\n", 'status and words';
+	};
+}
 fails 'a floor with a guest that is none', 3,
 	"floor: not an x86-64 ELF file with a PVH entry that fits into 33554432 bytes", '--floor', '/bin/sh';
 fails 'a floor with a guest that is not there', 3, '/nonexistent: No such file or directory', '--floor',
