@@ -144,6 +144,15 @@ for (['says something else', 'echo "qemu: cannot do that"; exit 1', qr/with stat
 	};
 }
 
+# 32 bits of nanoseconds are 4.3 s.
+subtest 'a start of seconds is told in full' => sub {
+	chmod 0755, config('fake/qemu-system-x86_64', "#!/bin/sh\n[ \$1 != --version ] || exit 0\n" .
+		"[ -e $dir/fake/slow ] || { touch $dir/fake/slow; sleep 4.5; }\necho hello; exit 1\n");
+	local $ENV{PATH} = "$dir/fake:$ENV{PATH}";
+	belfry('bench', 'start', '--runs', 1, '--ms', 10, '--contestants', 'qemu', '--json', "$dir/slow.json");
+	cmp_ok +(series(read_json("$dir/slow.json"), 'start', 'qemu'))[0]{ns}{max}, '>=', 4.5e9, 'the slowest of three';
+};
+
 subtest 'the floor shows each byte when it comes, as belfry does' => sub {
 	for my $args ([ 'bench', '--floor', '--no-link', guest('hello') ],
 		[ 'run', '--set', 'vms.vm.kernel=' . guest('hello') ]) {
