@@ -290,7 +290,8 @@ static void note_floor(struct bench_comparison *c, const struct bench_series *be
 	if (change.known &&
 	    (change.low > 1 + FLOOR_DRIFT || change.high < 1 / (1 + FLOOR_DRIFT)))
 		warn(c, "%s: the host itself has changed: its floor by %+.0f %%",
-		     bench_series_label(before).text, (change.middle - 1) * 100);
+		     bench_series_label(before).text,
+		     (shown(change.middle, before) - 1) * 100);
 }
 
 int bench_nothing_in_common(struct belfry_error *err)

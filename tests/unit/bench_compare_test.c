@@ -204,6 +204,21 @@ static void a_host_that_is_slower_today_is_no_regression(void **state)
 	free_pair(&p);
 }
 
+static void a_floor_that_rings_half_as_often_has_lost_half(void **state)
+{
+	static const double half[RUNS] = { 50, 50, 50, 50, 50, 50, 50 };
+	struct pair p = new_pair();
+
+	add_series(p.before, "rate", "floor", BENCH_PER_S, steady, RUNS);
+	add_series(p.before, "rate", "belfry", BENCH_PER_S, steady, RUNS);
+	add_series(p.after, "rate", "floor", BENCH_PER_S, half, RUNS);
+	add_series(p.after, "rate", "belfry", BENCH_PER_S, half, RUNS);
+	assert_int_equal(compare(&p, &ten_percent), BENCH_SAME);
+	assert_string_equal(p.comparison->warnings[0],
+			    "rate: the host itself has changed: its floor by -50 %");
+	free_pair(&p);
+}
+
 static void unless_it_is_times_that_are_judged(void **state)
 {
 	const struct bench_rule times = { .max_regression = 0.1,
@@ -505,6 +520,7 @@ int main(void)
 		cmocka_unit_test(a_change_of_a_rate_is_that_of_the_rate),
 		cmocka_unit_test(what_is_gone_is_skipped_and_what_failed_is_an_error),
 		cmocka_unit_test(a_host_that_is_slower_today_is_no_regression),
+		cmocka_unit_test(a_floor_that_rings_half_as_often_has_lost_half),
 		cmocka_unit_test(unless_it_is_times_that_are_judged),
 		cmocka_unit_test(ratios_are_of_the_same_turn),
 		cmocka_unit_test(judging_by_ratio_leaves_out_what_has_no_floor),
