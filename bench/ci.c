@@ -51,14 +51,18 @@ static const char *outcome(const struct bench_series *s, const struct bench_judg
 static void put_message(struct bench_text *t, const struct bench_series *s,
 			const struct bench_judgement *j)
 {
-	if (j && j->verdict == BENCH_REGRESSED) {
-		const struct bench_interval change = bench_shown_change(j);
-		const bool rate = s->unit != BENCH_NS;
+	struct bench_interval change = { 0 };
 
+	if (j)
+		change = bench_shown_change(j);
+	if (j && j->verdict == BENCH_REGRESSED)
 		bench_put(t, "%+.1f %%, at least %+.1f %%", (change.middle - 1) * 100,
-			  ((rate ? change.high : change.low) - 1) * 100);
-	} else if (j && *j->why)
+			  ((s->unit == BENCH_NS ? change.low : change.high) - 1) * 100);
+	else if (j && *j->why)
 		put_xml(t, j->why);
+	else if (j && j->verdict == BENCH_UNCLEAR)
+		bench_put(t, "the change may be anything from %+.1f %% to %+.1f %%",
+			  (change.low - 1) * 100, (change.high - 1) * 100);
 	else
 		put_xml(t, *s->reason ? s->reason : "not run");
 }
@@ -167,7 +171,12 @@ static void put_verdicts(struct bench_text *t, const struct bench_comparison *c)
 				  (change.high - 1) * 100);
 		else
 			bench_put(t, " | | | ");
-		bench_put(t, "%s |\n", bench_change_names[j->verdict]);
+		bench_put(t, "%s", bench_change_names[j->verdict]);
+		if (*j->why) {
+			bench_put(t, ": ");
+			put_cell(t, j->why);
+		}
+		bench_put(t, " |\n");
 	}
 	for (unsigned int i = 0; i < c->n_warnings; i++) {
 		bench_put(t, "\n> ");

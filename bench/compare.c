@@ -208,7 +208,6 @@ static void too_few_runs(const struct bench_comparison *c, struct bench_judgemen
 static void judge(struct bench_comparison *c, struct bench_judgement *j)
 {
 	double before[BENCH_RUNS_MAX], after[BENCH_RUNS_MAX];
-	struct bench_interval change;
 	size_t n, m;
 
 	m = figures_of(c->before, j->before, j->ratio, before);
@@ -222,15 +221,10 @@ static void judge(struct bench_comparison *c, struct bench_judgement *j)
 		j->verdict = BENCH_UNCLEAR;
 	if (j->verdict != BENCH_UNCLEAR)
 		return;
-	change = bench_shown_change(j);
 	if (j->after->failed_runs)
 		snprintf(j->why, sizeof(j->why), "%s: %.100s",
 			 bench_failed_words(j->after).text, j->after->reason);
-	else if (j->change.known)
-		snprintf(j->why, sizeof(j->why),
-			 "the change may be anything from %+.1f %% to %+.1f %%",
-			 (change.low - 1) * 100, (change.high - 1) * 100);
-	else
+	else if (!j->change.known)
 		too_few_runs(c, j, m, n);
 }
 

@@ -18,12 +18,12 @@ enum bench_change {
 extern const char *const bench_change_names[BENCH_CHANGES];
 
 struct bench_judgement {
-	const struct bench_series *before, *after; /* @after: NULL when it is gone */
-	bool ratio;                                /* judged by the ratio to the floor */
-	double before_figure, after_figure;        /* medians of what was judged */
-	struct bench_interval change;              /* of times: above 1 is worse */
+	const struct bench_series *before, *after;
+	bool ratio;                         /* judged by the ratio to the floor */
+	double before_figure, after_figure; /* medians of what was judged */
+	struct bench_interval change;       /* of times: above 1 is worse */
 	enum bench_change verdict;
-	char why[160]; /* of BENCH_UNCLEAR and BENCH_GONE */
+	char why[160]; /* BENCH_UNCLEAR, BENCH_GONE: what the interval does not tell */
 };
 
 struct bench_comparison {

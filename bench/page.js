@@ -264,8 +264,8 @@
       const figure = (value) => !value ? "" : j.ratio ? `${value.toFixed(3)} x floor`
         : words(value, j.unit, 4);
       const line = row(body, [j.name, figure(j.before), figure(j.after),
-        j.change ? change(j.change) : "", j.known ? `${change(j.low)} to ${change(j.high)}` : j.why]);
-      add(line, "td", j.verdict, classOf[j.verdict] || "");
+        j.change ? change(j.change) : "", j.known ? `${change(j.low)} to ${change(j.high)}` : ""]);
+      add(line, "td", j.why ? `${j.verdict}: ${j.why}` : j.verdict, classOf[j.verdict] || "");
     }
   }
 

@@ -193,7 +193,7 @@ static void put_judgement(struct bench_text *t, const struct bench_judgement *j)
 	if (change.known)
 		bench_put(t, " [%+.1f, %+.1f]", (change.low - 1) * 100,
 			  (change.high - 1) * 100);
-	else
+	if (*j->why)
 		bench_put(t, " (%s)", j->why);
 	bench_put(t, "\n");
 }

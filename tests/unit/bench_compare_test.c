@@ -318,14 +318,21 @@ static void runs_that_failed_do_not_pass(void **state)
 {
 	struct pair p = new_pair();
 	struct bench_series *s;
+	char *text;
 
 	add_series(p.before, "poll", "belfry", BENCH_NS, steady, RUNS);
 	s = add_series(p.after, "poll", "belfry", BENCH_NS, steady, 5);
 	s->failed_runs = 2;
 	strcpy(s->reason, "guest a ended too early");
 	assert_int_equal(compare(&p, &ten_percent), BENCH_NOISY);
-	assert_string_equal(p.comparison->judgements[0].why,
-			    "2 of 7 runs failed: guest a ended too early");
+	text = bench_format_verdicts(p.after, p.comparison);
+	assert_non_null(strstr(text, "] (2 of 7 runs failed: guest a "
+				     "ended too early)\n"));
+	free(text);
+	text = bench_format_markdown(p.after, p.comparison);
+	assert_non_null(strstr(text, "| too noisy to tell: 2 of 7 runs failed: guest a "
+				     "ended too early |\n"));
+	free(text);
 	assert_works(bench_result_failed(p.before, true, &err));
 	assert_fails(bench_result_failed(p.after, true, &err), EIO,
 		     "poll, belfry: guest a ended too early");
