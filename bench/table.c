@@ -189,7 +189,8 @@ static void put_judgement(struct bench_text *t, const struct bench_judgement *j)
 		bench_put(t, "%s -> %s",
 			  bench_figure_words(j->before_figure, j->before->unit).text,
 			  bench_figure_words(j->after_figure, j->before->unit).text);
-	bench_put(t, ", %+.1f %%", (change.middle - 1) * 100);
+	if (change.middle > 0)
+		bench_put(t, ", %+.1f %%", (change.middle - 1) * 100);
 	if (change.known)
 		bench_put(t, " [%+.1f, %+.1f]", (change.low - 1) * 100,
 			  (change.high - 1) * 100);

@@ -499,6 +499,7 @@ static void runs_without_a_figure_do_not_count(void **state)
 	static const double some[RUNS] = { 100, 0, 101, 0, 99, 100.5, 0 };
 	static const double zero[RUNS];
 	struct pair p = new_pair();
+	char *text;
 
 	add_series(p.before, "poll", "belfry", BENCH_NS, some, RUNS);
 	add_series(p.before, "one-way", "belfry", BENCH_NS, zero, RUNS);
@@ -509,6 +510,9 @@ static void runs_without_a_figure_do_not_count(void **state)
 			    "4 runs before, 7 now: at least 5 of each are needed");
 	assert_string_equal(p.comparison->judgements[1].why,
 			    "0 runs before, 7 now: at least 5 of each are needed");
+	text = bench_format_verdicts(p.after, p.comparison);
+	assert_non_null(strstr(text, "0.00 ns -> 120.00 ns (0 runs before, "));
+	free(text);
 	free_pair(&p);
 }
 
