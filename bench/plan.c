@@ -255,18 +255,20 @@ static enum prospect prospect_of(const struct bench_result *before,
 {
 	const struct bench_scenario *scenario = bench_scenario_find(s->scenario);
 	double figures[BENCH_RUNS_MAX];
-	bool ratio;
+	size_t ratios;
 
 	if (!bench_is_judged(s) || !scenario || !is_chosen(options, scenario) ||
 	    !is_wanted(options, s->contestant) || !is_case(scenario, s))
 		return NOT_MEASURED;
 	if (bench_series_figures(s, figures) < BENCH_RUNS_NEEDED)
 		return TOO_FEW_RUNS;
-	ratio = bench_series_ratios(before, s, figures) > 0;
+	ratios = bench_series_ratios(before, s, figures);
 	if (rule->judge == BENCH_JUDGE_TIME ||
-	    (rule->judge == BENCH_JUDGE_AUTO && !ratio))
+	    (rule->judge == BENCH_JUDGE_AUTO && ratios == 0))
 		return JUDGED;
-	return ratio && is_wanted(options, "floor") ? JUDGED : NO_FLOOR;
+	if (ratios == 0 || !is_wanted(options, "floor"))
+		return NO_FLOOR;
+	return ratios < BENCH_RUNS_NEEDED ? TOO_FEW_RUNS : JUDGED;
 }
 
 int bench_check_baseline(const struct bench_result *before,

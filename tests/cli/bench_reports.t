@@ -132,6 +132,8 @@ my ($few, $peers, $no_floor) = (
 	result_file(1, 0.01, sub { @$_{qw(scenario parameter value)} = ('peers', 'peers', 2) for @{ $_[0]{series} } }),
 	result_file(1, 0.01, sub { shift @{ $_[0]{series} } }));
 fails 'a baseline with too few runs', 3, 'the baseline has fewer than 5 runs of each', 'poll', '--baseline', $few;
+fails 'a baseline with too few runs of the floor', 3, 'the baseline has fewer than 5 runs of each', 'poll', '--baseline',
+	result_file(1, 0.01, sub { splice @{ $_[0]{series}[0]{runs} }, 4 });
 fails 'a baseline of other cases', 3, 'the two results have no measurement in common', 'peers', '--baseline', $peers;
 my $needs = 'nothing has a floor both in the baseline and now; --judge time needs none';
 fails 'ratios of a baseline without a floor', 3, $needs, 'poll', '--judge', 'ratio', '--baseline', $no_floor;
