@@ -253,6 +253,36 @@ static int take_arguments(struct command *c, int argc, char **argv)
 	return CLI_OK;
 }
 
+/* An option that would do nothing is a mistake: who gave it relies on it. */
+static int check_options(const struct command *c)
+{
+	const struct {
+		const char *name;
+		bool given;
+	} measuring[] = {
+		{ "quick", c->measure.quick },
+		{ "contestants", c->measure.contestants != NULL },
+		{ "runs", c->measure.runs > 0 },
+		{ "ms", c->measure.ms > 0 },
+		{ "cpus", c->measure.cpus != NULL },
+	}, judging[] = {
+		{ "max-regression", c->rule.max_regression >= 0 },
+		{ "judge", c->rule.judge != BENCH_JUDGE_AUTO },
+		{ "strict", c->rule.strict },
+	};
+
+	for (size_t i = 0; c->from && i < sizeof(measuring) / sizeof(*measuring); i++)
+		if (measuring[i].given)
+			return cli_usage("bench --%s: takes no --%s",
+					 c->compare ? "compare" : "from",
+					 measuring[i].name);
+	for (size_t i = 0; !c->baseline && i < sizeof(judging) / sizeof(*judging); i++)
+		if (judging[i].given)
+			return cli_usage("bench --%s: needs --baseline", judging[i].name);
+	return c->no_link && !c->floor ? cli_usage("bench --no-link: needs --floor")
+				       : CLI_OK;
+}
+
 /* --- the parts of it --- */
 
 static int print_list(void)
@@ -478,7 +508,7 @@ static int bench(struct command *c)
 
 int cli_bench(int argc, char **argv)
 {
-	struct command c = { .rule.max_regression = REGRESSION };
+	struct command c = { .rule.max_regression = -1 }; /* not given */
 	int option, status = CLI_OK;
 
 	while ((option = getopt_long(argc, argv, CLI_SHORT_OPTIONS, options, NULL)) !=
@@ -490,8 +520,12 @@ int cli_bench(int argc, char **argv)
 			return status;
 	}
 	status = take_arguments(&c, argc, argv);
+	if (status == CLI_OK)
+		status = check_options(&c);
 	if (status != CLI_OK)
 		return status;
+	if (c.rule.max_regression < 0)
+		c.rule.max_regression = REGRESSION;
 	c.measure.progress = isatty(STDERR_FILENO);
 	if (c.list)
 		return print_list();

@@ -214,7 +214,7 @@ sub ci {
 	command('rm', '-rf', "$dir/ci");
 	mkdir "$dir/$_" for 'ci', 'ci/bin', 'ci/ci';
 	my $real = abs_path($belfry);
-	chmod 0755, config('ci/bin/belfry', "#!/bin/sh\nshift\nexec $real bench --from $after \"\$@\"\n");
+	chmod 0755, config('ci/bin/belfry', "#!/bin/sh\nshift 2 # bench --quick\nexec $real bench --from $after \"\$@\"\n");
 	config("ci/$_", Belfry::slurp($before)) for @files;
 	local $ENV{GITHUB_STEP_SUMMARY} = "$dir/ci/summary.md";
 	local $ENV{PATH} = "$dir/ci/bin:$ENV{PATH}";
@@ -295,6 +295,12 @@ fails 'a percentage that is none', 2, "--max-regression -5: expected a percentag
 fails 'a judge that is none', 2, "--judge x: expected ratio or time$help", '--judge', 'x';
 fails 'one file to compare', 2, "bench --compare: expected two files$help", '--compare', 'a';
 fails 'a result and scenarios', 2, "bench --from: takes no SCENARIO$help", '--from', 'a', 'poll';
+fails "a result and $_->[0]", 2, "bench --from: takes no $_->[0]$help", '--from', 'a', @$_
+	for ['--quick'], ['--contestants', 'floor'], ['--runs', 1], ['--ms', 1], ['--cpus', 'none'];
+fails 'a comparison that is to measure', 2, "bench --compare: takes no --quick$help", '--quick', '--compare', 'a', 'b';
+fails "$_->[0] without a baseline", 2, "bench $_->[0]: needs --baseline$help", 'poll', @$_
+	for ['--max-regression', 10], ['--judge', 'time'], ['--strict'];
+fails '--no-link without the floor', 2, "bench --no-link: needs --floor$help", 'poll', '--no-link';
 fails 'an unknown option', 2, "unknown option '--fast'$help", '--fast';
 fails 'a CPU that there is not', 2, "--cpus 0,1023: there is no CPU 1023 that we may use$help",
 	'--cpus', '0,1023';
