@@ -276,7 +276,7 @@
     const fact = (name, text) => { add(list, "dt", name); add(list, "dd", text); };
     for (const [name, text] of Object.entries(result.host)) fact(name.replaceAll("_", " "), text);
     for (const c of result.contestants)
-      if (c.version || !c.runs) fact(c.name, c.runs ? c.version : `cannot run here: ${c.reason}`);
+      if (c.version || !c.runs) fact(c.name, c.runs ? c.version : c.reason);
     const s = result.settings;
     fact("runs", `${s.runs} of ${s.ms} ms each, after ${s.warmup_ms} ms of warm-up; `
       + `vCPUs on ${s.cpus || "any CPU"}`);
