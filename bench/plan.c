@@ -91,7 +91,7 @@ static int check_contestants(const struct bench_options *o, struct belfry_error 
 	char name[32];
 	size_t len;
 
-	for (; at && *at; at += len + (at[len] == ',')) {
+	for (; at; at = at[len] ? at + len + 1 : NULL) {
 		struct bf_nearest nearest = { .word = name };
 		bool known = false;
 

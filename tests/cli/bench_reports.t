@@ -290,6 +290,7 @@ fails 'a typo', 2, "unknown scenario 'dorbell-spin'; did you mean 'doorbell-spin
 fails 'no scenario', 2, "unknown scenario 'xyzzy'; belfry bench --list has them$help", 'xyzzy';
 fails 'a contestant with a typo', 2, "unknown contestant 'qmu'; did you mean 'qemu'?$help",
 	'--contestants', 'floor,qmu';
+fails 'a contestant without a name', 2, "unknown contestant ''$help", '--contestants', $_ for '', 'belfry,';
 fails 'a number that is none', 2, "--runs 0: expected a number from 1 to 100$help", '--runs', 0;
 fails 'a number with a tail', 2, "--ms 5s: expected a number from 1 to 10000$help", '--ms', '5s';
 fails 'CPUs that are none', 2, "--cpus x: expected CPUs, such as 0,2-3, or none$help", '--cpus', 'x';
