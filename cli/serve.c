@@ -18,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -298,8 +297,7 @@ static int run(struct serve *sv)
 	struct belfry_error err;
 	int status = CLI_OK;
 
-	if (sv->daemonize)
-		openlog("belfry", LOG_PID, LOG_DAEMON);
+	serve_open_log(sv);
 	if (sv->daemonize && !sv->inherited.by_exec)
 		status = go_to_background(sv);
 	else

@@ -40,6 +40,9 @@ struct serve {
  */
 int serve_parse(struct serve *sv, int argc, char **argv, bool *done);
 
+/* Before descriptors may be short. */
+void serve_open_log(const struct serve *sv);
+
 /* Where lines of the log go. */
 belfry_log_fn *serve_log_of(const struct serve *sv);
 

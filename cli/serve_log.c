@@ -6,13 +6,15 @@
  * fit is lost, and counted.
  */
 #include <poll.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/serve.h"
@@ -33,37 +35,64 @@ static bool has_room(void)
 	return poll(&fd, 1, 0) == 1 && (fd.revents & POLLOUT);
 }
 
-__attribute__((format(printf, 1, 2))) static void write_line(const char *fmt, ...)
+/* Put a line where the log goes. Return: false: it is lost. */
+typedef bool put_fn(enum belfry_log_level level, const char *line);
+
+static bool put_plain(enum belfry_log_level level, const char *line)
+{
+	return has_room() && fprintf(stderr, "belfry: %s\n", line) >= 0;
+}
+
+static bool put_journal(enum belfry_log_level level, const char *line)
+{
+	return has_room() && fprintf(stderr, "<%d>%s\n", priorities[level], line) >= 0;
+}
+
+static int syslog_socket = -1;
+
+/*
+ * syslog(3) waits while nobody reads /dev/log. A syslogd that begins anew has another
+ * socket there, so its path is looked up for each line.
+ */
+static bool put_syslog(enum belfry_log_level level, const char *line)
+{
+	static const struct sockaddr_un to = { AF_UNIX, _PATH_LOG };
+	const time_t now = time(NULL);
+	char when[32], text[1100];
+	struct tm tm;
+
+	strftime(when, sizeof(when), "%b %e %T", localtime_r(&now, &tm));
+	snprintf(text, sizeof(text), "<%d>%s belfry[%d]: %s",
+		 LOG_DAEMON | priorities[level], when, getpid(), line);
+	return sendto(syslog_socket, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL,
+		      (const struct sockaddr *)&to, sizeof(to)) >= 0;
+}
+
+static void put_line(put_fn *put, enum belfry_log_level level, const char *line)
 {
 	static unsigned int lost; /* the process's, as standard error is */
-	va_list ap;
+	char text[64];
 
-	if (lost > 0 && has_room()) {
-		fprintf(stderr, "belfry: lines of the log that were lost: %u\n", lost);
+	snprintf(text, sizeof(text), "lines of the log that were lost: %u", lost);
+	if (lost > 0 && put(BELFRY_LOG_WARNING, text))
 		lost = 0;
-	}
-	if (!has_room()) {
+	if (lost > 0 || !put(level, line))
 		lost++;
-		return;
-	}
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
 }
 
 static void log_line(void *user, enum belfry_log_level level, const char *line)
 {
-	write_line("belfry: %s\n", line);
+	put_line(put_plain, level, line);
 }
 
 static void log_to_journal(void *user, enum belfry_log_level level, const char *line)
 {
-	write_line("<%d>%s\n", priorities[level], line);
+	put_line(put_journal, level, line);
 }
 
 static void log_to_syslog(void *user, enum belfry_log_level level, const char *line)
 {
-	syslog(priorities[level], "%s", line);
+	put_line(put_syslog, level, line);
 }
 
 /* systemd.exec(5): $JOURNAL_STREAM names the journal's pipe by device and inode. */
@@ -75,6 +104,12 @@ static bool stderr_is_journal(void)
 
 	return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
 	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+}
+
+void serve_open_log(const struct serve *sv)
+{
+	if (sv->daemonize)
+		syslog_socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 }
 
 belfry_log_fn *serve_log_of(const struct serve *sv)

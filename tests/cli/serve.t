@@ -743,6 +743,17 @@ SKIP: {
 		like $said, qr/^<30>.*belfry\[$pid\]: a: peer 0 has joined: pid /m, 'info, of a daemon';
 		like $said, qr/^<28>.*: a: peer \d dropped: it sent something$/m, 'warning';
 		like $said, qr/^<27>.*: the configuration stays as it is: allow_uids nobody-at-all/m, 'error';
+		close connect_raw() for 1 .. 1200;
+		is status_of($path)->{server}, 'a', 'clients do not wait for its reader';
+		is wait_peers(0)->{counters}{peers}, 0, 'all of them have left';
+		my $lost = qr/^<28>.*: lines of the log that were lost: [1-9]\d*\n<30>.*: a: peer /m;
+		for (1 .. 500) {
+			$said .= "$_\n" while defined $log->recv($_, 2048, Socket::MSG_DONTWAIT());
+			last if $said =~ $lost;
+			close connect_raw();
+			select undef, undef, undef, 0.01;
+		}
+		like $said, $lost, 'how many lines were lost is in the log';
 		kill 'TERM', $pid;
 		for (1 .. 500) {
 			last if !-e $path;
