@@ -36,9 +36,18 @@ static int connect_to(const char *path)
 	return sock;
 }
 
+/* Whether connecting to @path would be joining: a link's socket has a lock beside it. */
+static bool is_link(const char *path)
+{
+	char lock[256];
+
+	snprintf(lock, sizeof(lock), "%s.lock", path);
+	return access(path, F_OK) == 0 && access(lock, F_OK) == 0;
+}
+
 /*
  * The control socket of @path, or what is at @path itself: it may be one. @name is filled
- * in with which. Return: a socket (returns); -1 and errno.
+ * in with which. Return: a socket (returns); -1 and errno, EPROTOTYPE for a link's.
  */
 static int connect_to_control(const char *path, char *name, size_t size)
 {
@@ -46,14 +55,21 @@ static int connect_to_control(const char *path, char *name, size_t size)
 
 	snprintf(name, size, "%s.control", path);
 	sock = connect_to(name);
-	e = errno;
-	if (sock < 0 && (e == ENOENT || e == ENAMETOOLONG)) {
+	if (sock >= 0 || (errno != ENOENT && errno != ENAMETOOLONG))
+		return sock;
+	e = is_link(path) ? EPROTOTYPE : errno;
+	if (e != EPROTOTYPE)
 		sock = connect_to(path);
-		if (sock >= 0)
-			snprintf(name, size, "%s", path);
-	}
+	if (sock >= 0 || e == EPROTOTYPE)
+		snprintf(name, size, "%s", path);
 	errno = e;
 	return sock;
+}
+
+static int no_control(const char *name)
+{
+	cli_say("%s: no control socket: belfry serve --control says where it is", name);
+	return CLI_NO_SERVER;
 }
 
 /* Print all that is said. Return: CLI_OK; CLI_NO_SERVER: nothing, or no status. */
@@ -65,12 +81,8 @@ static int print_all(int sock, const char *name)
 
 	while ((n = read(sock, part, sizeof(part) - 1)) > 0) {
 		part[n] = '\0';
-		if (status == CLI_NO_SERVER && *part != '{') {
-			cli_say("%s: no control socket: belfry serve --control says "
-				"where it is",
-				name);
-			return CLI_NO_SERVER;
-		}
+		if (status == CLI_NO_SERVER && *part != '{')
+			return no_control(name);
 		status = cli_print(part);
 		if (status != CLI_OK)
 			return status;
@@ -86,6 +98,8 @@ int serve_print_status(const char *path)
 	char name[256];
 	int sock = connect_to_control(path, name, sizeof(name)), status;
 
+	if (sock < 0 && errno == EPROTOTYPE)
+		return no_control(name);
 	if (sock < 0) {
 		cli_say("%s: %s", name, strerror(errno));
 		return CLI_NO_SERVER;

@@ -598,6 +598,9 @@ subtest 'a control socket at another place is asked there' => sub {
 	is $status, 5, 'at the socket there is none: status';
 	is $out, '', 'nothing is printed';
 	is $err, "belfry: $path: no control socket: belfry serve --control says where it is\n", 'message';
+	is status_of("$dir/a.ctl")->{counters}{joined}, 0, 'nobody has joined for that';
+	unlink "$path.lock";
+	is_deeply [belfry('serve', '--status', $path)], [$status, $out, $err], "nor has another program's";
 	end($server);
 	$server = serve('-S', $path);
 	is status_of("$path.control")->{path}, $path, 'the usual one may be named, too';
