@@ -283,6 +283,28 @@ subtest 'an interval is of the order of the pairs' => sub {
 	is((overhead(7, 1))[0], 1, 'seven are too few');
 };
 
+# A shell that a signal ends does not run its EXIT trap, and what it has started in the background
+# ignores Ctrl-C.
+for my $script ('memory', 'clients_ratio') {
+	subtest "bench/$script, interrupted, leaves nothing" => sub {
+		mkdir "$dir/$_" for 'stand-in', 'left';
+		unlink "$dir/stand-in/pid";
+		chmod 0755, config('stand-in/belfry', "#!/bin/sh\necho \$\$ >$dir/stand-in/pid\nexec sleep 60\n");
+		local $ENV{TMPDIR} = "$dir/left";
+		my $job = spawn("bench/$script", "$dir/stand-in");
+		my $pid;
+		for (1 .. 1000) {
+			($pid) = Belfry::slurp("$dir/stand-in/pid") =~ /^(\d+)\n/ and last;
+			select undef, undef, undef, 0.01;
+		}
+		kill 'TERM', $job->{pid};
+		($status) = finish($job);
+		is $status, 130, 'status';
+		ok !kill(0, $pid), 'what it has started is gone';
+		is_deeply [ glob("$dir/left/*") ], [], 'and its files';
+	};
+}
+
 # --- command lines that are wrong ----------------------------------------------------------
 
 my $help = "; try 'belfry help bench'";
