@@ -441,13 +441,17 @@ static int report(const struct command *c, const struct bench_result *before,
 static int get_result(struct command *c, struct bench_result **out)
 {
 	struct belfry_error err;
+	int status;
 
 	if (c->from)
 		return bench_result_read(out, c->from, &err) < 0 ? bad_baseline(&err)
 								 : CLI_OK;
 	if (bench_measure(&c->measure, out, &c->signal, &err) == 0)
 		return CLI_OK;
-	return err.code == -EINVAL ? cli_usage("%s", err.msg) : cli_fail(&err);
+	if (err.code == -EINVAL)
+		return cli_usage("%s", err.msg);
+	status = cli_fail(&err); /* whose 3 is that of a baseline */
+	return status == CLI_NO_HOST ? status : CLI_FAILURE;
 }
 
 static int check_files(const struct command *c)

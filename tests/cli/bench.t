@@ -226,6 +226,10 @@ subtest 'the floor by itself' => sub {
 	is((belfry('bench', '--floor', guest('pingpong'), 'role=x'))[0], 65, "a guest's status");
 };
 
+{
+	local $ENV{TMPDIR} = '/nonexistent';
+	fails 'no folder for sockets', 1, qr/\/nonexistent\/belfry-bench-\w+: No such file or directory/, 'poll';
+}
 fails 'a floor with a command line that is too long', 3,
 	qr/floor: a command line of \d+ characters: at most \d+/, '--floor', guest('hello'), 'a' x 3000;
 fails 'a floor without a guest', 2, "bench --floor: expected GUEST; try 'belfry help bench'", '--floor';
