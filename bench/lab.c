@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -92,7 +93,8 @@ int bench_lab_open(struct bench_lab *lab, struct belfry_error *err)
 {
 	int r;
 
-	signal(SIGCHLD, SIG_DFL); /* ignored, processes would leave no status */
+	signal(SIGCHLD, SIG_DFL);         /* ignored, processes would leave no status */
+	prctl(PR_SET_CHILD_SUBREAPER, 1); /* of what a trial's process leaves behind */
 	r = open_signals(lab, err);
 	if (r == 0)
 		r = open_folder(lab, err);

@@ -5,7 +5,7 @@
  * The process makes the link, starts the guests, and follows the guest that measures
  * through the states of guest-tests/bench_regs.h. In the timed part it sleeps. When it
  * ends, or is killed, KVM takes down what it has; nothing is left to clean up. It leads a
- * process group, so that programs it has started go with it.
+ * process group, so that programs it has started go with it, and are waited for.
  *
  * The parent waits for it, for a signal, and no longer than a trial may take.
  */
@@ -389,6 +389,8 @@ int bench_trial_run(const struct bench_trial *trial, struct bench_report *report
 				: await_process(trial->lab, process, signal, err);
 		kill(-pid, SIGKILL);
 		waitpid(pid, &wstatus, 0);
+		while (waitpid(-pid, NULL, 0) > 0) /* bench_lab_open() made them ours */
+			;
 	}
 	*report = *shared;
 	munmap(shared, sizeof(*shared));

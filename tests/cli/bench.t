@@ -252,6 +252,16 @@ fails 'a floor with a guest that is not there', 3, '/nonexistent: No such file o
 
 # --- interrupted ------------------------------------------------------------------------
 
+# Until something is so, 30 seconds at most.
+sub becomes {
+	my ($what) = @_;
+	for (1 .. 3000) {
+		return 1 if $what->();
+		select undef, undef, undef, 0.01;
+	}
+	return 0;
+}
+
 subtest 'Ctrl-C: guests gone, the part that there is marked as such' => sub {
 	my $job = spawn($belfry, 'bench', 'poll', '--runs', 50, '--ms', 500, '--contestants', 'floor,belfry',
 		'--json', "$dir/part.json");
@@ -270,6 +280,19 @@ subtest 'Ctrl-C: guests gone, the part that there is marked as such' => sub {
 	my $result = read_json("$dir/part.json");
 	ok !$result->{complete}, 'marked in the file';
 	is $result->{stopped}, 'interrupted by signal 2 (Interrupt)', 'with the reason';
+};
+
+# Not only killed: they are waited for, or the next run would begin beside them.
+subtest 'stopped, no program that it has started is left' => sub {
+	chmod 0755, config('fake/qemu-system-x86_64', "#!/bin/sh\n[ \$1 != --version ] || exit 0\n" .
+		"echo \$\$ >>$dir/fake/pids\nexec sleep 60\n");
+	local $ENV{PATH} = "$dir/fake:$ENV{PATH}";
+	my $job = spawn($belfry, 'bench', 'poll', '--cpus', 'none', '--contestants', 'qemu');
+	ok becomes(sub { 2 == (() = Belfry::slurp("$dir/fake/pids") =~ /\n/g) }), 'two have been started';
+	kill 'TERM', $job->{pid};
+	($status) = finish($job);
+	is $status, 143, 'status';
+	is_deeply [ grep { kill 0, $_ } split ' ', Belfry::slurp("$dir/fake/pids") ], [], 'none is left';
 };
 
 subtest 'on a terminal: progress with the time that is left, and Ctrl-C' => sub {
@@ -299,16 +322,6 @@ subtest 'contestants and cases take turns, in changing order' => sub {
 		[ 'own-doorbell belfry', 'own-doorbell floor', 'poll belfry', 'poll floor', 'clock floor' ] ],
 		'each once a turn';
 };
-
-# Until something is so, 30 seconds at most.
-sub becomes {
-	my ($what) = @_;
-	for (1 .. 3000) {
-		return 1 if $what->();
-		select undef, undef, undef, 0.01;
-	}
-	return 0;
-}
 
 # Nobody reads its output, so that it stands still; all scenarios are more than a pipe takes.
 subtest 'a second Ctrl-C ends it at once' => sub {
