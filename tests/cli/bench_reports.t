@@ -283,6 +283,18 @@ subtest 'an interval is of the order of the pairs' => sub {
 	is((overhead(7, 1))[0], 1, 'seven are too few');
 };
 
+subtest 'bench/linux leaves no shared memory' => sub {
+	mkdir "$dir/linux";
+	chmod 0755, config('linux/belfry', "#!/bin/sh\nname=\$(sed -n 's/.* shm: \\([^,]*\\),.*/\\1/p' \$2)\n" .
+		"touch /dev/shm/\$name\necho \$name >$dir/linux/name\n");
+	my $bandwidth = "import sys; sys.dont_write_bytecode = True\nfrom importlib.machinery import SourceFileLoader\n" .
+		"bench = SourceFileLoader('linux', 'bench/linux').load_module().Bench(sys.argv[1], sys.argv[1])\n" .
+		"bench.initrd = lambda *_: 'initrd'\nbench.bandwidth()\n";
+	is((command('/usr/bin/python3', '-W', 'ignore', '-c', $bandwidth, "$dir/linux"))[0], 0, 'status');
+	my ($name) = Belfry::slurp("$dir/linux/name") =~ /^(belfry-bench.*)\n/;
+	ok $name && !unlink("/dev/shm/$name"), 'it is gone';
+};
+
 # A shell that a signal ends does not run its EXIT trap, and what it has started in the background
 # ignores Ctrl-C.
 for my $script ('memory', 'clients_ratio') {
