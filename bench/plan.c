@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "base/own.h"
 #include "base/text.h"
 #include "bench/compare.h"
 #include "bench/session.h"
@@ -33,7 +32,6 @@ static int find_program(const char *name, char *out, size_t room)
 
 static void note_qemu(struct session *s, struct bench_contestant_info *info)
 {
-	BF_FREE char *command = NULL;
 	FILE *out;
 
 	if (find_program(QEMU, s->lab.qemu, sizeof(s->lab.qemu)) < 0) {
@@ -42,9 +40,7 @@ static void note_qemu(struct session *s, struct bench_contestant_info *info)
 			 "there is no " QEMU " on the PATH");
 		return;
 	}
-	if (asprintf(&command, "'%s' --version 2>/dev/null", s->lab.qemu) < 0)
-		return;
-	out = popen(command, "re");
+	out = popen(QEMU " --version 2>/dev/null", "re");
 	if (out && fgets(info->version, sizeof(info->version), out))
 		info->version[strcspn(info->version, "\n")] = '\0';
 	bench_clean(info->version);

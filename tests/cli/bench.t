@@ -120,6 +120,16 @@ subtest "what is no UTF-8 in a program's version does no harm" => sub {
 	is $qemu->{version}, 'QEMU ? 7', 'version';
 };
 
+subtest 'QEMU may be in a folder with a quote in its name' => sub {
+	mkdir "$dir/it's" or die "$dir/it's: $!";
+	chmod 0755, config("it's/qemu-system-x86_64", "#!/bin/sh\n[ \$1 != --version ] || exec echo QEMU 7\necho hello\nexit 1\n");
+	local $ENV{PATH} = "$dir/it's:$ENV{PATH}";
+	($status, $out, $err) = belfry('bench', 'start', @tiny[0 .. 3], '--contestants', 'qemu,floor', '--json', "$dir/quote.json");
+	is "$status $err", '0 ', 'status';
+	my ($qemu) = grep { $_->{name} eq 'qemu' } @{ read_json("$dir/quote.json")->{contestants} };
+	is $qemu->{version}, 'QEMU 7', 'version';
+};
+
 # It is its own vCPU, and never gets to any guest.
 subtest "QEMU's vCPUs are pinned before their guests meet" => sub {
 	chmod 0755, config('fake/qemu-system-x86_64', "#!/bin/sh\n[ \$1 != --version ] || exit 0\n" .
