@@ -149,7 +149,7 @@ static void put_series(struct bench_text *t, const struct bench_result *r,
 		bench_put(t, "%s", bench_figure_words(s->ns.p99, s->unit).text);
 	bench_put(t, " | ");
 	if (ratio > 0)
-		bench_put(t, "%.2f", s->unit == BENCH_NS ? ratio : 1 / ratio);
+		bench_put(t, "%.2f", ratio);
 	bench_put(t, " |\n");
 }
 

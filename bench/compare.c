@@ -164,10 +164,17 @@ static size_t figures_of(const struct bench_result *r, const struct bench_series
 	return n;
 }
 
-/* A median, or a change, as it is shown: a rate is a rate again. */
+/* A figure, or a change, as it is shown: a rate is a rate again. */
 static double shown(double figure, const struct bench_series *s)
 {
 	return s->unit == BENCH_NS || figure == 0 ? figure : 1 / figure;
+}
+
+static double shown_median(double *figures, size_t n, const struct bench_series *s)
+{
+	for (size_t i = 0; i < n; i++)
+		figures[i] = shown(figures[i], s);
+	return bench_median(figures, n);
 }
 
 struct bench_interval bench_shown_change(const struct bench_judgement *j)
@@ -214,8 +221,8 @@ static void judge(struct bench_comparison *c, struct bench_judgement *j)
 	n = figures_of(c->after, j->after, j->ratio, after);
 	j->change = bench_ratio(after, n, before, m, BENCH_CONFIDENCE);
 	j->change.known &= n >= BENCH_RUNS_NEEDED && m >= BENCH_RUNS_NEEDED;
-	j->before_figure = shown(bench_median(before, m), j->before);
-	j->after_figure = shown(bench_median(after, n), j->after);
+	j->before_figure = shown_median(before, m, j->before);
+	j->after_figure = shown_median(after, n, j->after);
 	j->verdict = verdict_of(&j->change, c->rule.max_regression);
 	if (j->after->failed_runs && j->verdict != BENCH_REGRESSED)
 		j->verdict = BENCH_UNCLEAR;

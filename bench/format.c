@@ -65,8 +65,11 @@ struct bench_words bench_failed_words(const struct bench_series *s)
 double bench_series_ratio(const struct bench_result *r, const struct bench_series *s)
 {
 	double ratios[BENCH_RUNS_MAX];
+	size_t n = bench_series_ratios(r, s, ratios);
 
-	return bench_median(ratios, bench_series_ratios(r, s, ratios));
+	for (size_t i = 0; i < n && s->unit != BENCH_NS; i++)
+		ratios[i] = 1 / ratios[i];
+	return bench_median(ratios, n);
 }
 
 double bench_series_tail_ratio(const struct bench_result *r, const struct bench_series *s)

@@ -31,7 +31,10 @@ struct bench_words bench_figure_words(double figure, enum bench_unit unit);
 /* "2 of 7 runs failed" */
 struct bench_words bench_failed_words(const struct bench_series *s);
 
-/* The medians of the runs' ratios to the floor, and of their p99s'; 0: there are none. */
+/*
+ * The medians of the runs' ratios to the floor, of rates those of the rates, and of their
+ * p99s'; 0: there are none.
+ */
 double bench_series_ratio(const struct bench_result *r, const struct bench_series *s);
 double bench_series_tail_ratio(const struct bench_result *r,
 			       const struct bench_series *s);

@@ -91,7 +91,7 @@ static void put_measured(struct bench_text *t, const struct bench_result *r,
 	unsigned int disturbed = bench_series_disturbed(s);
 
 	put_figures(t, s);
-	put_ratio(t, s->unit == BENCH_NS || ratio == 0 ? ratio : 1 / ratio);
+	put_ratio(t, ratio);
 	put_ratio(t, tail);
 	if (exits >= 0)
 		bench_put(t, "%7" PRId64, exits);

@@ -223,6 +223,31 @@ static void there_is_one_p50_in_all_reports(void **state)
 	bench_result_destroy(r);
 }
 
+/* Half the floor's rate, and all of it: between the two is 0.75, not one over 1.5. */
+static void a_rate_beside_the_floors_is_the_median_of_its_turns(void **state)
+{
+	static const double floors[] = { 1000, 1000 }, rates[] = { 500, 1000 };
+	const struct bench_rule rule = { .max_regression = 0.1 };
+	struct bench_result *r = new_result();
+	struct bench_comparison *c;
+	char *text;
+
+	add_series(r, "rate", "floor", BENCH_PER_S, floors, 2);
+	add_series(r, "rate", "belfry", BENCH_PER_S, rates, 2);
+	text = bench_format_table(r, NULL);
+	assert_non_null(strstr(text, "750.00 /s    0.75 "));
+	free(text);
+	text = bench_format_markdown(r, NULL);
+	assert_non_null(strstr(text, "| 750.00 /s |  | 0.75 |"));
+	free(text);
+	assert_works(bench_compare(&c, r, r, &rule, &err));
+	text = bench_format_verdicts(r, c);
+	assert_non_null(strstr(text, " 0.750 -> 0.750 x floor, "));
+	free(text);
+	bench_comparison_destroy(c);
+	bench_result_destroy(r);
+}
+
 static void reports_name_runs_that_failed(void **state)
 {
 	static const double runs[] = { 10000, 20000 };
@@ -311,6 +336,7 @@ int main(void)
 		cmocka_unit_test(columns_of_the_table_stay_apart),
 		cmocka_unit_test(extras_are_of_all_runs),
 		cmocka_unit_test(there_is_one_p50_in_all_reports),
+		cmocka_unit_test(a_rate_beside_the_floors_is_the_median_of_its_turns),
 		cmocka_unit_test(reports_name_runs_that_failed),
 		cmocka_unit_test(reports_are_escaped),
 		cmocka_unit_test(the_page_is_whole_and_its_data_cannot_end_a_script),
