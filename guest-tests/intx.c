@@ -106,10 +106,15 @@ static bool line_is_up(void)
 	return *count != seen;
 }
 
+static bool status_bit(void)
+{
+	return pci_read(iv.dev, PCI_STATUS, 2) & PCI_STATUS_INTX;
+}
+
 /* Also what PCI's Interrupt Status bit says. */
 static void line_is(bool up, const char *sentence)
 {
-	bool bit = pci_read(iv.dev, PCI_STATUS, 2) & PCI_STATUS_INTX;
+	bool bit = status_bit();
 
 	check(line_is_up() == up && bit == up, "line %s: %s", up ? "up" : "down",
 	      sentence);
@@ -236,6 +241,7 @@ static void masks_hold(void)
 	start_driver(0);
 	ring(0);
 	ring(0);
+	sleep_us(LATE_MS * 1000);
 	interrupts(0, "IntrMask 0: rings are silent");
 	start_driver(0);
 	*reg(IVSHMEM_INTR_MASK) = 1;
@@ -250,6 +256,16 @@ static void masks_hold(void)
 	interrupts(0, "nothing is left");
 }
 
+static bool status_bit_comes(void)
+{
+	uint64_t from = tsc(), ticks = ARRIVE_MS * tsc_khz();
+
+	while (!status_bit())
+		if (tsc() - from > ticks)
+			return false;
+	return true;
+}
+
 /* PCI Local Bus 3.0, 6.2.2 and 6.2.3 */
 static void command_can_disable_it(void)
 {
@@ -259,13 +275,12 @@ static void command_can_disable_it(void)
 	pci_write(iv.dev, PCI_COMMAND, command | PCI_COMMAND_INTX_OFF, 2);
 	start_driver(0);
 	ring(0);
-	interrupts(0, "Interrupt Disable: a ring is silent");
-	check(pci_read(iv.dev, PCI_STATUS, 2) & PCI_STATUS_INTX,
-	      "but the Interrupt Status bit tells of it");
+	check(status_bit_comes(), "Interrupt Disable: the Interrupt Status bit tells of a ring");
+	interrupts(0, "but it is silent");
 	start_driver(0);
 	pci_write(iv.dev, PCI_COMMAND, command, 2);
 	interrupts(1, "enabled again: one interrupt");
-	check(!(pci_read(iv.dev, PCI_STATUS, 2) & PCI_STATUS_INTX), "the bit is clear");
+	check(!status_bit(), "the bit is clear");
 }
 
 /* It tells drivers which pin it is, and decides nothing. */

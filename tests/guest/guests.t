@@ -135,7 +135,7 @@ sub tests {
 }
 
 my %only = map { $_ => 1 } @ARGV;
-my @tests = grep { !%only || delete $only{ $_->{name} } } tests();
+my @tests = grep { !@ARGV || delete $only{ $_->{name} } } tests();
 die "no such test: @{[sort keys %only]}\n" if %only;
 run($_) for @tests;
 done_testing;
