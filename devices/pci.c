@@ -177,16 +177,27 @@ uint32_t bf_pci_config_read(struct bf_pci_bus *bus, unsigned int slot, unsigned 
 	return le32toh(val);
 }
 
-/* Which BARs have bytes in the written range. */
-static void config_update_bars(struct bf_pci_dev *dev, unsigned int off, unsigned int len)
+/* The BARs of one kind that have bytes in the written range. */
+static void config_update_kind(struct bf_pci_dev *dev, unsigned int off, unsigned int len,
+			       bool ram)
 {
 	for (unsigned int i = 0; i < BF_PCI_BARS; i++) {
 		struct bf_pci_bar *bar = &dev->bars[i];
 		unsigned int reg = bar_reg(bar), size = bar->is_64 ? 8 : 4;
 
-		if (off < reg + size && off + len > reg)
+		if (!bar->region.ram == !ram && off < reg + size && off + len > reg)
 			bar_update(bar, off < reg + 4);
 	}
+}
+
+/*
+ * Memory first: KVM_IOEVENTFD leaves an SRCU grace period running, of some milliseconds,
+ * and KVM_SET_USER_MEMORY_REGION waits for it.
+ */
+static void config_update_bars(struct bf_pci_dev *dev, unsigned int off, unsigned int len)
+{
+	config_update_kind(dev, off, len, true);
+	config_update_kind(dev, off, len, false);
 }
 
 void bf_pci_config_write(struct bf_pci_bus *bus, unsigned int slot, unsigned int off,
