@@ -58,8 +58,10 @@ static int take_samples(struct session *s, struct bench_series *series,
 
 	if (!ns)
 		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		ns[i] = ticks[i] * 1e6 / page->tsc_khz;
+		s->capped += ticks[i] == UINT32_MAX;
+	}
 	bench_sort(ns, n);
 	run->samples = n;
 	run->ns = bench_summarize(ns, n);
@@ -129,6 +131,12 @@ static void note_conditions(struct session *s)
 	if (any_pair(s) && (cpus < 2 || s->lab.n_cpus == 1))
 		bench_result_note(r, "one CPU for two spinning vCPUs: the figures are "
 				     "those of the scheduler");
+	if (s->capped)
+		bench_result_note(r,
+				  "%u sample%s took longer than 2^32 ticks of the TSC, "
+				  "and count%s as that",
+				  s->capped, s->capped == 1 ? "" : "s",
+				  s->capped == 1 ? "s" : "");
 	if (disturbed)
 		bench_result_note(
 			r,

@@ -24,6 +24,7 @@ struct session {
 	unsigned int n;
 	unsigned int turn;
 	uint64_t began_ns, runs_done, runs_planned;
+	unsigned int capped; /* samples that are longer than they can tell */
 	int signal;
 };
 

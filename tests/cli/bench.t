@@ -154,6 +154,31 @@ for (['says something else', 'echo "qemu: cannot do that"; exit 1', qr/with stat
 	};
 }
 
+# A guest's samples have 32 bits, in ticks: 2 s here. In place of QEMU, it takes what its guest would.
+subtest 'samples that are longer than they can tell are told of' => sub {
+	chmod 0755, config('fake/qemu-system-x86_64', <<'END');
+#!/usr/bin/python3
+import mmap, re, struct, sys, time
+STATE, GO, TSC_KHZ, COUNT, SAMPLES = 0, 4, 8, 16, 4096
+if '--version' in sys.argv:
+    sys.exit()
+page = mmap.mmap(int(re.search(r'mem-path=/proc/self/fd/(\d+)', ' '.join(sys.argv))[1]), 8192)
+struct.pack_into('<QQ', page, TSC_KHZ, 2000000, 1)
+struct.pack_into('<I', page, SAMPLES, 0xffffffff)
+for state in 1, 2:
+    struct.pack_into('<I', page, STATE, state)
+    while struct.unpack_from('<I', page, GO)[0] != state:
+        time.sleep(0.001)
+struct.pack_into('<I', page, STATE, 3)
+sys.exit(1)
+END
+	local $ENV{PATH} = "$dir/fake:$ENV{PATH}";
+	($status, $out) = belfry('bench', 'clock', '--runs', 2, '--ms', 10, '--cpus', 'none', '--contestants', 'qemu');
+	is $status, 0, 'status';
+	like $out, qr/^  qemu +2147483\.6 /m, 'table';
+	like $out, qr/^note: 2 samples took longer than 2\^32 ticks of the TSC, and count as that$/m, 'note';
+};
+
 # 32 bits of nanoseconds are 4.3 s.
 subtest 'a start of seconds is told in full' => sub {
 	chmod 0755, config('fake/qemu-system-x86_64', "#!/bin/sh\n[ \$1 != --version ] || exit 0\n" .
