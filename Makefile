@@ -170,12 +170,12 @@ $(foreach t,$(tests-y) $(vm-tests-y),$(eval $(call unit_test,$(t))))
 # EXPECT_ALL=1 makes a skipped test a failure.
 SCRIPTS := $(sort $(wildcard tests/guest/*.t tests/cli/*.t tests/interop/*.t) \
 	$(if $(VARIANT-y),,$(wildcard tests/install/*.t)))
-NO_VM := $(addprefix tests/,cli/bench_reports.t cli/check.t cli/peer.t cli/serve.t \
+NO_VM := $(addprefix tests/,cli/bench_reports.t cli/check.t cli/failures.t cli/peer.t cli/serve.t \
 	cli/serve_again.t cli/systemd.t install/abi.t install/install.t interop/qemu_tools.t)
 test-programs = $(addprefix $(O)/tests/,$(addsuffix .t,$(1)))
 
 # Without KVM, what needs VMs runs in an emulated machine that has it (tests/lab/): each test
-# has one of its own, and a second try; two run at a time. That is too slow for the sanitizers.
+# has one of its own, and a second try. That is too slow for the sanitizers.
 VM_TESTS = $(call test-programs,$(vm-tests-y)) $(filter-out $(NO_VM),$(SCRIPTS))
 ifeq ($(wildcard /dev/kvm),)
 MACHINE := tests/lab/machine --again
@@ -185,15 +185,16 @@ LINUX_TESTS := $(if $(VARIANT-y)$(if $(IS_x86_64),,other),,$(sort $(wildcard tes
 TEST_ENV = BELFRY_BUILD=$(O) BELFRY_EXPECT_ALL=$(EXPECT_ALL) CC="$(CC)" \
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	TSAN_OPTIONS=halt_on_error=1:atexit_sleep_ms=10:suppressions=$(CURDIR)/tests/tsan.supp
-PROVE_THESE = $(TEST_ENV) $(PROVE) --merge --timer
+prove = $(Q)rm -rf $(O)/tap; $(TEST_ENV) PERL_TEST_HARNESS_DUMP_TAP=$(O)/tap \
+	$(PROVE) -j2 --merge --timer $(1) || { tests/failures $(O)/tap; false; }
 
 .PHONY: test
 test: all unit-tests examples $(if $(LINUX_TESTS),try-linux)
 	@rm -f $(FIRST_TRIES)
-	$(Q)$(PROVE_THESE) $(call test-programs,$(tests-y)) $(filter $(NO_VM),$(SCRIPTS))
-	$(if $(LINUX_TESTS),$(Q)$(PROVE_THESE) $(if $(MACHINE),-j2) $(LINUX_TESTS))
+	$(call prove,$(call test-programs,$(tests-y)) $(filter $(NO_VM),$(SCRIPTS)))
+	$(if $(LINUX_TESTS),$(call prove,$(LINUX_TESTS)))
 	$(if $(NO_VM_TESTS),@echo 'No /dev/kvm: tests of VMs run without sanitizers alone.',\
-		$(Q)$(PROVE_THESE) $(if $(MACHINE),-j2 --exec '$(MACHINE)') $(VM_TESTS))
+		$(call prove,$(if $(MACHINE),--exec '$(MACHINE)') $(VM_TESTS)))
 	@[ ! -s $(FIRST_TRIES) ] || { echo 'What failed in the emulated machine, and had a second try:' \
 		&& cat $(FIRST_TRIES); }
 
@@ -221,10 +222,11 @@ LINUX_INITRD = -k $(LAB)/root:$$(cat $(LAB)/cloud/version) -m button -m evdev \
 try-linux: | all
 	$(Q)$(MAKE) --no-print-directory linux || test -z "$(EXPECT_ALL)"
 
+check-lab: export BELFRY_THOROUGH = 1
 check-lab:
 	$(Q)tools/deps check
 	$(Q)$(MAKE) --no-print-directory all linux
-	$(Q)$(TEST_ENV) BELFRY_THOROUGH=1 $(PROVE) --merge --timer $(LINUX_TESTS)
+	$(call prove,$(LINUX_TESTS))
 
 bench-linux: all linux
 	$(Q)bench/linux $(O)
@@ -255,7 +257,7 @@ deb:
 	$(Q)tools/deb $(O)/deb
 check-packages: $(PROGRAM) guests
 	$(Q)tools/deps packages
-	$(Q)$(TEST_ENV) $(PROVE) --merge --timer tests/packages/*.t
+	$(call prove,tests/packages/*.t)
 
 .PHONY: deps check demo
 deps:
@@ -284,8 +286,9 @@ fuzz:
 
 # Below ten minutes.
 .PHONY: soak
+soak: export BELFRY_SOAK = 1
 soak: all
-	$(Q)$(TEST_ENV) BELFRY_SOAK=1 $(PROVE) --merge --timer tests/cli/serve_again.t tests/soak/*.t
+	$(call prove,tests/cli/serve_again.t tests/soak/*.t)
 
 .PHONY: bench
 bench: all
