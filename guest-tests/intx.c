@@ -275,7 +275,8 @@ static void command_can_disable_it(void)
 	pci_write(iv.dev, PCI_COMMAND, command | PCI_COMMAND_INTX_OFF, 2);
 	start_driver(0);
 	ring(0);
-	check(status_bit_comes(), "Interrupt Disable: the Interrupt Status bit tells of a ring");
+	check(status_bit_comes(),
+	      "Interrupt Disable: the Interrupt Status bit tells of a ring");
 	interrupts(0, "but it is silent");
 	start_driver(0);
 	pci_write(iv.dev, PCI_COMMAND, command, 2);
