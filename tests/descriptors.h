@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/descriptors.h - counting open descriptors, to find those that leak */
+/* tests/descriptors.h - open descriptors: counting those that leak, and running out */
 #ifndef BF_TESTS_DESCRIPTORS_H
 #define BF_TESTS_DESCRIPTORS_H
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+
+#include <cmocka.h>
 
 static inline int count_descriptors(void)
 {
@@ -30,6 +37,19 @@ static inline int count_inherited(void)
 		n += flags >= 0 && !(flags & FD_CLOEXEC);
 	}
 	return n;
+}
+
+/* Descriptors from number @n on cannot be had. Return: the limit before. */
+static inline rlim_t limit_descriptors(rlim_t n)
+{
+	struct rlimit limit;
+	rlim_t old;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	old = limit.rlim_cur;
+	limit.rlim_cur = n;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	return old;
 }
 
 #endif

@@ -22,7 +22,6 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -588,31 +587,20 @@ static void no_descriptor_is_left_to_programs_that_are_executed(void **state)
 	}
 }
 
-/* So many more may be opened. */
-static void allow_descriptors(unsigned int more)
-{
-	struct rlimit limit;
-
-	getrlimit(RLIMIT_NOFILE, &limit);
-	limit.rlim_cur = 3 + count_descriptors() + more; /* none is skipped below */
-	setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static void the_kernel_may_have_few_descriptors(void **state)
 {
 	struct life life = fresh_life();
 	const int before = count_descriptors();
-	struct rlimit limit;
 	unsigned int more;
 	int e = -1;
 
-	getrlimit(RLIMIT_NOFILE, &limit);
 	for (more = 0; more < PLACES_MAX && e < 0; more++) {
 		struct belfry_error err = { 0 };
+		rlim_t old;
 
-		allow_descriptors(more);
+		old = limit_descriptors(3 + before + more); /* none is skipped below */
 		e = vm_life(&life, &err);
-		setrlimit(RLIMIT_NOFILE, &limit);
+		limit_descriptors(old);
 		if (e < 0 && !is_told(DESCRIPTORS, e, &err))
 			fail_msg("%u more: %d, %s", more, e, err.msg);
 		end(&life);

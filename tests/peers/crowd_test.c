@@ -79,18 +79,6 @@ static int setup(void **state)
 	return bf_loop_create(&f.loop, &f.err);
 }
 
-static rlim_t limit_descriptors(rlim_t n)
-{
-	struct rlimit limit;
-	rlim_t old;
-
-	getrlimit(RLIMIT_NOFILE, &limit);
-	old = limit.rlim_cur;
-	limit.rlim_cur = n;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	return old;
-}
-
 static int teardown(void **state)
 {
 	struct fixture *f = *state;

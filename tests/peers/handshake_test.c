@@ -11,7 +11,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
@@ -651,18 +650,6 @@ static void end_of_file_within_a_message_loses_the_server(void **state)
 }
 
 /* --- descriptors --- */
-
-static rlim_t limit_descriptors(rlim_t n)
-{
-	struct rlimit limit;
-	rlim_t old;
-
-	getrlimit(RLIMIT_NOFILE, &limit);
-	old = limit.rlim_cur;
-	limit.rlim_cur = n;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	return old;
-}
 
 static void our_vectors_fit_even_when_others_are_too_many(void **state)
 {

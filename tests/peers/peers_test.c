@@ -13,7 +13,6 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -572,18 +571,6 @@ static void too_many_vectors_are_refused(void **state)
 }
 
 /* --- descriptors --- */
-
-static rlim_t limit_descriptors(rlim_t n)
-{
-	struct rlimit limit;
-	rlim_t old;
-
-	getrlimit(RLIMIT_NOFILE, &limit);
-	old = limit.rlim_cur;
-	limit.rlim_cur = n;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	return old;
-}
 
 static void a_client_without_descriptors_left_is_refused(void **state)
 {

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -340,15 +339,13 @@ static void nobody_can_change_the_size_of_the_memory(void **state)
 static void capacity_follows_the_limit_of_descriptors(void **state)
 {
 	struct fixture *f = *state;
-	struct rlimit limit, small = { .rlim_cur = 133 };
+	rlim_t old;
 
 	set(f, "vectors", "4");
 	start(f);
-	getrlimit(RLIMIT_NOFILE, &limit);
-	small.rlim_max = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &small);
+	old = limit_descriptors(133);
 	assert_int_equal(belfry_server_capacity(f->server), 16);
-	setrlimit(RLIMIT_NOFILE, &limit);
+	limit_descriptors(old);
 	set(f, "clients_max", "3");
 	assert_int_equal(belfry_server_reload(f->server, f->cfg, "ring", &f->err), 0);
 	assert_int_equal(belfry_server_capacity(f->server), 3);
@@ -616,20 +613,18 @@ static void set_capabilities(bool on)
 static void with_a_store_capacity_follows_what_may_be_in_flight(void **state)
 {
 	struct fixture *f = *state;
-	struct rlimit limit, small = { .rlim_cur = 32 + 150 };
 	unsigned int before, after;
+	rlim_t old;
 
 	set(f, "vectors", "4");
 	start(f);
-	getrlimit(RLIMIT_NOFILE, &limit);
-	small.rlim_max = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &small);
+	old = limit_descriptors(32 + 150);
 	set_capabilities(false);
 	before = belfry_server_capacity(f->server);
 	use_store(f, 0);
 	after = belfry_server_capacity(f->server);
 	set_capabilities(true);
-	setrlimit(RLIMIT_NOFILE, &limit);
+	limit_descriptors(old);
 	assert_int_equal(before, 150 / 6);
 	assert_int_equal(after, 150 / 15);
 }

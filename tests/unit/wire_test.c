@@ -8,7 +8,6 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -203,14 +202,12 @@ static void a_descriptor_without_a_free_number_is_reported_as_lost(void **state)
 {
 	struct fixture *f = *state;
 	BF_CLOSE int event = eventfd(0, EFD_CLOEXEC);
-	struct rlimit old, none;
+	rlim_t old;
 
 	send_whole(f, 7, event);
-	getrlimit(RLIMIT_NOFILE, &old);
-	none = (struct rlimit){ 0, old.rlim_max };
-	setrlimit(RLIMIT_NOFILE, &none);
+	old = limit_descriptors(0);
 	assert_true(receive(f));
-	setrlimit(RLIMIT_NOFILE, &old);
+	limit_descriptors(old);
 
 	assert_true(f->msg.value == 7);
 	assert_int_equal(f->msg.fd, -1);
