@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "devices/ivshmem_conf.h"
+#include "tests/descriptors.h"
 #include "tests/unit/config_test.h"
 #include "vmm/config.h"
 
@@ -287,7 +288,7 @@ static void null_arguments_are_errors(void **state)
 
 static void descriptors_stand_for_files_and_are_closed_in_the_end(void **state)
 {
-	unsigned int before = count_descriptors();
+	int before = count_descriptors();
 	BF_CLOSE int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct belfry_config *cfg = NULL;
 	const struct bf_ivshmem_conf *iv;

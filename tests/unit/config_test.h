@@ -3,18 +3,8 @@
 #ifndef BF_CONFIG_TEST_H
 #define BF_CONFIG_TEST_H
 
-#include <dirent.h>
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include <belfry.h>
 
 #include "base/own.h"
 #include "tests/unit/unit_test.h"
@@ -40,20 +30,6 @@ static inline void assert_text(const struct belfry_config *cfg, const char *want
 
 	assert_int_equal(belfry_config_text(cfg, &text, NULL), 0);
 	assert_string_equal(text, want);
-}
-
-/* How many descriptors the process has open. */
-static inline unsigned int count_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	if (!dir)
-		return 0;
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
 }
 
 #endif

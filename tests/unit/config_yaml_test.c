@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "devices/ivshmem_conf.h"
+#include "tests/descriptors.h"
 #include "tests/unit/config_test.h"
 #include "vmm/config.h"
 
@@ -337,7 +338,7 @@ static void no_descriptor_is_left_open(void **state)
 {
 	static const char *const texts[] = { pair, pair_in_json, "vms: {", "[[[[",
 					     "\xff" };
-	unsigned int before = count_descriptors();
+	int before = count_descriptors();
 
 	for (size_t i = 0; i < BF_ARRAY_LEN(texts); i++) {
 		belfry_config_load_string(*state, "t", texts[i], NULL);
