@@ -72,24 +72,18 @@ static struct belfry_vm *member(struct hand *h, const char *name, const char *gu
 	set_key(h, name, "by_hand", "on");
 	set_key(h, name, "id", id);
 	snprintf(path, sizeof(path), "vms.%s" DEVICE "file", name);
-	assert_int_equal(belfry_config_set_fd(h->cfg, path, h->memory, NULL), 0);
+	set_fd(h->cfg, path, h->memory);
 	return create(h->cfg, name);
 }
 
 static void add(struct belfry_vm *vm, uint32_t peer, int bell)
 {
-	struct belfry_error err;
-
-	if (belfry_vm_add_doorbell(vm, 0, peer, 0, bell, &err) < 0)
-		fail_msg("%s", err.msg);
+	assert_works(belfry_vm_add_doorbell(vm, 0, peer, 0, bell, &err));
 }
 
 static void go(struct belfry_vm *vm)
 {
-	struct belfry_error err;
-
-	if (belfry_vm_start(vm, &err) < 0)
-		fail_msg("%s", err.msg);
+	assert_works(belfry_vm_start(vm, &err));
 }
 
 static void assert_passed(struct belfry_vm *vm)
@@ -281,8 +275,7 @@ static void only_a_device_by_hand_takes_doorbells(void **state)
 	set_guest(h.cfg, "vms.b.kernel", "idle");
 	set_key(&h, "a", "size", "1M");
 	set_guest(h.cfg, "vms.a.kernel", "idle");
-	assert_int_equal(
-		belfry_config_set_fd(h.cfg, "vms.a" DEVICE "file", h.memory, NULL), 0);
+	set_fd(h.cfg, "vms.a" DEVICE "file", h.memory);
 	a = create(h.cfg, "a");
 	refused(EINVAL, "device 0 has not been configured with by_hand",
 		belfry_vm_add_doorbell(a, 0, 1, 0, h.bells[0], &err));

@@ -28,7 +28,6 @@ struct counting {
 static struct counting counting_create(void)
 {
 	struct counting c = { .cfg = one_vm("touch", "seconds=100") };
-	struct belfry_error err;
 	char *map;
 
 	c.memory = memfd_create("shared", MFD_CLOEXEC);
@@ -37,9 +36,7 @@ static struct counting counting_create(void)
 	assert_ptr_not_equal(map, MAP_FAILED);
 	c.counter = (volatile uint64_t *)(map + SHARED - 8);
 	set(c.cfg, "vms.vm.devices.0.ivshmem.size", "4k");
-	assert_int_equal(belfry_config_set_fd(c.cfg, "vms.vm.devices.0.ivshmem.file",
-					      c.memory, &err),
-			 0);
+	set_fd(c.cfg, "vms.vm.devices.0.ivshmem.file", c.memory);
 	return c;
 }
 
@@ -135,7 +132,7 @@ static void a_guest_that_waits_for_its_console_can_be_paused(void **state)
 	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
 	while (write(ends[1], line, sizeof(line)) > 0) /* until it is full */
 		;
-	assert_int_equal(belfry_config_set_fd(cfg, "vms.vm.console", ends[1], NULL), 0);
+	set_fd(cfg, "vms.vm.console", ends[1]);
 	vm = start(cfg, "vm");
 	assert_int_equal(belfry_vm_wait(vm, SECOND / 20, NULL), -ETIMEDOUT);
 	assert_int_equal(belfry_vm_pause(vm, NULL), 0);
@@ -278,12 +275,10 @@ static struct belfry_vm *start_telling(struct belfry_config *cfg, const char *na
 				       struct told *told)
 {
 	struct belfry_vm *vm = create(cfg, name);
-	struct belfry_error err;
 
 	pthread_mutex_init(&told->lock, NULL);
-	if (belfry_vm_set_events(vm, tell, told, &err) < 0 ||
-	    belfry_vm_start(vm, &err) < 0)
-		fail_msg("%s", err.msg);
+	assert_works(belfry_vm_set_events(vm, tell, told, &err));
+	assert_works(belfry_vm_start(vm, &err));
 	return vm;
 }
 
@@ -561,12 +556,10 @@ static bool has_text(struct terminal *t, const char *want)
 static struct belfry_vm *start_with(struct belfry_config *cfg, struct terminal *t)
 {
 	struct belfry_vm *vm = create(cfg, "vm");
-	struct belfry_error err;
 
 	pthread_mutex_init(&t->lock, NULL);
-	if (belfry_vm_set_console(vm, take_text, t, &err) < 0 ||
-	    belfry_vm_start(vm, &err) < 0)
-		fail_msg("%s", err.msg);
+	assert_works(belfry_vm_set_console(vm, take_text, t, &err));
+	assert_works(belfry_vm_start(vm, &err));
 	return vm;
 }
 
@@ -674,15 +667,13 @@ static unsigned int host(struct belfry_vm *vm, struct told *told,
 			 enum belfry_event_type type)
 {
 	struct pollfd fd = { .fd = belfry_vm_fd(vm), .events = POLLIN };
-	struct belfry_error err = { 0 };
 	unsigned int calls = 0;
 
 	while (!told_of(told, type, 1) && calls < TRIES) {
 		if (poll(&fd, 1, 10000) < 0)
 			continue; /* EINTR */
 		assert_int_equal(fd.revents, POLLIN);
-		if (belfry_vm_process(vm, &err) < 0)
-			fail_msg("%s", err.msg);
+		assert_works(belfry_vm_process(vm, &err));
 		calls++;
 	}
 	assert_true(told_of(told, type, 1));
@@ -693,13 +684,11 @@ static struct belfry_vm *start_hosted(struct belfry_config *cfg, const char *nam
 				      struct told *told)
 {
 	struct belfry_vm *vm = create(cfg, name);
-	struct belfry_error err;
 
 	pthread_mutex_init(&told->lock, NULL);
-	if (belfry_vm_own_loop(vm, &err) < 0 ||
-	    belfry_vm_set_events(vm, tell, told, &err) < 0 ||
-	    belfry_vm_start(vm, &err) < 0)
-		fail_msg("%s", err.msg);
+	assert_works(belfry_vm_own_loop(vm, &err));
+	assert_works(belfry_vm_set_events(vm, tell, told, &err));
+	assert_works(belfry_vm_start(vm, &err));
 	return vm;
 }
 

@@ -248,9 +248,7 @@ static void run_trial(enum where where)
 
 	set(cfg, "vms.vm.devices.0.ivshmem.size", "4k");
 	set(cfg, "vms.vm.devices.0.ivshmem.by_hand", "on");
-	assert_int_equal(belfry_config_set_fd(cfg, "vms.vm.devices.0.ivshmem.file",
-					      the_memory, NULL),
-			 0);
+	set_fd(cfg, "vms.vm.devices.0.ivshmem.file", the_memory);
 	belfry_config_set_log(cfg, keep_error, &t, BELFRY_LOG_ERROR);
 	vm = create(cfg, "vm");
 	if (where == EVENT || where == PROCESS)

@@ -63,9 +63,7 @@ static void a_thousand_vms_of_many_threads_leave_nothing_behind(void **state)
 
 	assert_int_equal(ftruncate(memory, 1 << 20), 0);
 	set(crowd.cfg, "vms.vm.devices.0.ivshmem.size", "1M");
-	assert_int_equal(belfry_config_set_fd(crowd.cfg, "vms.vm.devices.0.ivshmem.file",
-					      memory, NULL),
-			 0);
+	set_fd(crowd.cfg, "vms.vm.devices.0.ivshmem.file", memory);
 	before = count_descriptors();
 	for (int i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, live_on, &crowd), 0);
@@ -288,7 +286,7 @@ static void a_console_without_a_reader_raises_no_signal(void **state)
 	caught = 0;
 	sigaction(SIGPIPE, &act, &old);
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	assert_int_equal(belfry_config_set_fd(cfg, "vms.vm.console", ends[1], NULL), 0);
+	set_fd(cfg, "vms.vm.console", ends[1]);
 	close(ends[0]);
 	vm = start(cfg, "vm");
 	assert_int_equal(wait_for(vm).reason, BELFRY_STOP_DEBUG_EXIT);

@@ -282,14 +282,12 @@ static int meet_again(void)
 static struct belfry_server *serve_shm(void)
 {
 	struct belfry_config *cfg = config("servers: { ring: { path: x, size: 4k } }");
-	struct belfry_server *server;
-	struct belfry_error err;
+	struct belfry_server *server = NULL;
 
 	assert_int_equal(name_it(cfg, "servers.ring.path", folder, "/ring"), 0);
 	assert_int_equal(name_it(cfg, "servers.ring.shm", folder + 5, ""), 0);
-	if (belfry_server_create(cfg, "ring", &server, &err) < 0 ||
-	    belfry_server_start(server, &err) < 0)
-		fail_msg("%s", err.msg);
+	assert_works(belfry_server_create(cfg, "ring", &server, &err));
+	assert_works(belfry_server_start(server, &err));
 	belfry_config_destroy(cfg);
 	return server;
 }

@@ -575,10 +575,8 @@ static void no_descriptor_is_left_to_programs_that_are_executed(void **state)
 	for (int i = 0; i < 3; i++) {
 		struct life life = fresh_life();
 		const int open_before = count_descriptors();
-		struct belfry_error err = { 0 };
 
-		if (lives[i](&life, &err) < 0)
-			fail_msg("%s", err.msg);
+		assert_works(lives[i](&life, &err));
 		assert_true(count_descriptors() > open_before + 10);
 		assert_int_equal(count_inherited(), before);
 		end(&life);

@@ -33,14 +33,6 @@ static int time_is_over(void **state)
 	return 0;
 }
 
-static void set_fd(struct belfry_config *cfg, const char *path, int fd)
-{
-	struct belfry_error err = { 0 };
-
-	if (belfry_config_set_fd(cfg, path, fd, &err) < 0)
-		fail_msg("%s", err.msg);
-}
-
 static void stop_at_once(struct belfry_vm *vm)
 {
 	struct belfry_result result = { .size = sizeof(result) };

@@ -204,7 +204,6 @@ static void the_descriptor_polls_readable_once_the_vm_has_stopped(void **state)
 static void a_console_nobody_reads_does_not_keep_a_vm_from_stopping(void **state)
 {
 	struct belfry_config *cfg = one_vm("hello", "");
-	struct belfry_error err = { 0 };
 	struct belfry_vm *vm;
 	char line[4096] = { 0 };
 	int ends[2];
@@ -212,7 +211,7 @@ static void a_console_nobody_reads_does_not_keep_a_vm_from_stopping(void **state
 	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
 	while (write(ends[1], line, sizeof(line)) > 0) /* until it is full */
 		;
-	assert_int_equal(belfry_config_set_fd(cfg, "vms.vm.console", ends[1], &err), 0);
+	set_fd(cfg, "vms.vm.console", ends[1]);
 	vm = start(cfg, "vm");
 	assert_int_equal(belfry_vm_wait(vm, SECOND / 10, NULL), -ETIMEDOUT);
 
@@ -228,12 +227,11 @@ static void a_console_nobody_reads_does_not_keep_a_vm_from_stopping(void **state
 static void the_console_gets_every_byte(void **state)
 {
 	struct belfry_config *cfg = one_vm("hello", "tick=tock");
-	struct belfry_error err = { 0 };
 	struct belfry_vm *vm;
 	char text[256] = { 0 };
 	int file = memfd_create("console", MFD_CLOEXEC);
 
-	assert_int_equal(belfry_config_set_fd(cfg, "vms.vm.console", file, &err), 0);
+	set_fd(cfg, "vms.vm.console", file);
 	vm = start(cfg, "vm");
 	wait_for(vm);
 	belfry_vm_destroy(vm);
@@ -248,13 +246,12 @@ static void the_console_gets_every_byte(void **state)
 static void receives_from(int in, int out)
 {
 	struct belfry_config *cfg = one_vm("input", "bytes=5");
-	struct belfry_error err = { 0 };
 	struct belfry_vm *vm;
 	char text[256] = { 0 };
 	int file = memfd_create("console", MFD_CLOEXEC);
 
-	assert_int_equal(belfry_config_set_fd(cfg, "vms.vm.console", file, &err), 0);
-	assert_int_equal(belfry_config_set_fd(cfg, "vms.vm.console_input", in, &err), 0);
+	set_fd(cfg, "vms.vm.console", file);
+	set_fd(cfg, "vms.vm.console_input", in);
 	close(in);
 	vm = start(cfg, "vm");
 	assert_int_equal(write(out, "he", 2), 2);
@@ -289,14 +286,12 @@ static void the_guest_receives_from_a_pipe(void **state)
 static void a_guest_that_does_not_read_does_not_keep_a_vm_from_ending(void **state)
 {
 	struct belfry_config *cfg = one_vm("idle", "");
-	struct belfry_error err = { 0 };
 	char bytes[4096] = { 0 };
 	struct belfry_vm *vm;
 	int ends[2], left = 0;
 
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	assert_int_equal(belfry_config_set_fd(cfg, "vms.vm.console_input", ends[0], &err),
-			 0);
+	set_fd(cfg, "vms.vm.console_input", ends[0]);
 	assert_int_equal(write(ends[1], bytes, sizeof(bytes)), sizeof(bytes));
 	vm = start(cfg, "vm");
 	assert_int_equal(belfry_vm_wait(vm, SECOND / 10, NULL), -ETIMEDOUT);

@@ -4,17 +4,10 @@
 #ifndef BF_VM_TEST_H
 #define BF_VM_TEST_H
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
-#include <belfry.h>
+#include "tests/unit/unit_test.h"
 
 #define SECOND 1000000000ULL
 #define LIMIT  (30 * SECOND) /* for guests that end by themselves */
@@ -28,21 +21,21 @@ static inline const char *build(void)
 
 static inline struct belfry_config *config(const char *yaml)
 {
-	struct belfry_error err = { 0 };
-	struct belfry_config *cfg;
+	struct belfry_config *cfg = NULL;
 
-	assert_int_equal(belfry_config_create(&cfg, &err), 0);
-	if (belfry_config_load_string(cfg, "test", yaml, &err) < 0)
-		fail_msg("%s", err.msg);
+	assert_works(belfry_config_create(&cfg, &err));
+	assert_works(belfry_config_load_string(cfg, "test", yaml, &err));
 	return cfg;
 }
 
 static inline void set(struct belfry_config *cfg, const char *path, const char *value)
 {
-	struct belfry_error err = { 0 };
+	assert_works(belfry_config_set(cfg, path, value, &err));
+}
 
-	if (belfry_config_set(cfg, path, value, &err) < 0)
-		fail_msg("%s", err.msg);
+static inline void set_fd(struct belfry_config *cfg, const char *path, int fd)
+{
+	assert_works(belfry_config_set_fd(cfg, path, fd, &err));
 }
 
 static inline void set_guest(struct belfry_config *cfg, const char *path,
@@ -66,21 +59,17 @@ static inline struct belfry_config *one_vm(const char *guest, const char *cmdlin
 
 static inline struct belfry_vm *create(struct belfry_config *cfg, const char *name)
 {
-	struct belfry_error err = { 0 };
 	struct belfry_vm *vm = NULL;
 
-	if (belfry_vm_create(cfg, name, &vm, &err) < 0)
-		fail_msg("%s", err.msg);
+	assert_works(belfry_vm_create(cfg, name, &vm, &err));
 	return vm;
 }
 
 static inline struct belfry_vm *start(struct belfry_config *cfg, const char *name)
 {
 	struct belfry_vm *vm = create(cfg, name);
-	struct belfry_error err = { 0 };
 
-	if (belfry_vm_start(vm, &err) < 0)
-		fail_msg("%s", err.msg);
+	assert_works(belfry_vm_start(vm, &err));
 	return vm;
 }
 
