@@ -455,12 +455,6 @@ static void events_and_loop_are_chosen_before_the_start(void **state)
 
 /* --- a link's events --- */
 
-static const char pair_yaml[] =
-	"links: { ring: { size: 1M, vectors: 2 } }\n"
-	"vms:\n"
-	"  a: { kernel: x, memory: 32M, devices: [ ivshmem: { link: ring } ] }\n"
-	"  b: { kernel: x, memory: 32M, devices: [ ivshmem: { link: ring } ] }\n";
-
 struct pair {
 	struct belfry_config *cfg;
 	struct belfry_links *links;
@@ -468,15 +462,9 @@ struct pair {
 
 static struct pair pair_create(void)
 {
-	struct pair p = { .cfg = config(pair_yaml) };
-	struct belfry_error err;
+	struct pair p = { .cfg = two_vms() };
 
-	set_guest(p.cfg, "vms.a.kernel", "idle");
-	set_guest(p.cfg, "vms.b.kernel", "idle");
-	assert_int_equal(belfry_links_create(p.cfg, &p.links, &err), 0);
-	assert_int_equal(belfry_links_join(p.links, p.cfg, "a", &err), 0);
-	assert_int_equal(belfry_links_join(p.links, p.cfg, "b", &err), 0);
-	assert_int_equal(belfry_links_start(p.links, &err), 0);
+	p.links = host_links(p.cfg, "a", "b");
 	return p;
 }
 

@@ -14,12 +14,6 @@
 
 /* --- order --- */
 
-static const char pair_yaml[] =
-	"links: { ring: { size: 1M } }\n"
-	"vms:\n"
-	"  a: { kernel: x, memory: 32M, devices: [ ivshmem: { link: ring } ] }\n"
-	"  b: { kernel: x, memory: 32M, devices: [ ivshmem: { link: ring } ] }\n";
-
 /* The handles of two VMs that run, and one kind of order to destroy them in. */
 struct set {
 	struct belfry_config *cfg;
@@ -29,15 +23,9 @@ struct set {
 
 static struct set set_create(void)
 {
-	struct set s = { .cfg = config(pair_yaml) };
-	struct belfry_error err;
+	struct set s = { .cfg = two_vms() };
 
-	set_guest(s.cfg, "vms.a.kernel", "idle");
-	set_guest(s.cfg, "vms.b.kernel", "idle");
-	assert_int_equal(belfry_links_create(s.cfg, &s.links, &err), 0);
-	assert_int_equal(belfry_links_join(s.links, s.cfg, "a", &err), 0);
-	assert_int_equal(belfry_links_join(s.links, s.cfg, "b", &err), 0);
-	assert_int_equal(belfry_links_start(s.links, &err), 0);
+	s.links = host_links(s.cfg, "a", "b");
 	s.a = start(s.cfg, "a");
 	s.b = start(s.cfg, "b");
 	return s;
@@ -84,7 +72,7 @@ static void handles_are_destroyed_in_any_order(void **state)
 
 static void what_never_started_is_destroyed_too(void **state)
 {
-	struct belfry_config *cfg = config(pair_yaml);
+	struct belfry_config *cfg = two_vms();
 	const int before = count_descriptors();
 	struct belfry_links *links;
 
@@ -371,7 +359,7 @@ static void peers_are_as_far_apart_as_the_program_has_them(void **state)
 	for (uint32_t i = 0; i < 2; i++) {
 		assert_int_equal(peers[i].known.size, sizeof(peers[0]));
 		assert_int_equal(peers[i].known.id, i);
-		assert_int_equal(peers[i].known.vectors, 1);
+		assert_int_equal(peers[i].known.vectors, 2);
 		assert_int_equal(peers[i].more, 0);
 	}
 	peers[0].known.size = 4;

@@ -148,12 +148,6 @@ static void threads_may_do_all_at_once_to_one_vm(void **state)
 
 /* --- a pair with a link, for descriptors of every kind --- */
 
-static const char pair_yaml[] =
-	"links: { ring: { size: 1M, vectors: 2 } }\n"
-	"vms:\n"
-	"  a: { kernel: x, memory: 32M, devices: [ ivshmem: { link: ring } ] }\n"
-	"  b: { kernel: x, memory: 32M, devices: [ ivshmem: { link: ring } ] }\n";
-
 struct pair {
 	struct belfry_config *cfg;
 	struct belfry_links *links;
@@ -166,19 +160,13 @@ static void ignore(void *user, struct belfry_vm *vm, const struct belfry_event *
 
 static struct pair pair_start(void)
 {
-	struct pair p = { .cfg = config(pair_yaml) };
-	struct belfry_error err;
+	struct pair p = { .cfg = two_vms() };
 
-	set_guest(p.cfg, "vms.a.kernel", "idle");
-	set_guest(p.cfg, "vms.b.kernel", "idle");
-	assert_int_equal(belfry_links_create(p.cfg, &p.links, &err), 0);
-	assert_int_equal(belfry_links_join(p.links, p.cfg, "a", &err), 0);
-	assert_int_equal(belfry_links_join(p.links, p.cfg, "b", &err), 0);
-	assert_int_equal(belfry_links_start(p.links, &err), 0);
+	p.links = host_links(p.cfg, "a", "b");
 	p.a = create(p.cfg, "a");
-	assert_int_equal(belfry_vm_set_events(p.a, ignore, NULL, &err), 0);
-	assert_int_equal(belfry_vm_own_loop(p.a, &err), 0);
-	assert_int_equal(belfry_vm_start(p.a, &err), 0);
+	assert_works(belfry_vm_set_events(p.a, ignore, NULL, &err));
+	assert_works(belfry_vm_own_loop(p.a, &err));
+	assert_works(belfry_vm_start(p.a, &err));
 	p.b = start(p.cfg, "b");
 	return p;
 }

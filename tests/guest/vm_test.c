@@ -309,30 +309,31 @@ static void a_guest_that_does_not_read_does_not_keep_a_vm_from_ending(void **sta
 
 /* --- several --- */
 
-static const char pair_yaml[] =
-	"links: { ring: { size: 1M, vectors: 2 } }\n"
-	"vms:\n"
-	"  ping: { kernel: x, memory: 32M, devices: "
-	"[ ivshmem: { link: ring } ],\n"
-	"    cmdline: 'role=a rounds=50 poll_rounds=200 warmup=10' }\n"
-	"  pong: { kernel: x, memory: 32M, cmdline: role=b, devices: "
-	"[ ivshmem: { link: ring } ] }\n";
-
-static void two_vms_in_one_process_ring_each_other(void **state)
+static struct belfry_config *ping_and_pong(void)
 {
-	struct belfry_config *cfg = config(pair_yaml);
-	struct belfry_stats stats = { .size = sizeof(stats) };
-	struct belfry_vm *ping, *pong;
-	struct belfry_result result;
-	struct belfry_links *links;
-	struct belfry_error err;
+	static const char yaml[] =
+		"links: { ring: { size: 1M, vectors: 2 } }\n"
+		"vms:\n"
+		"  ping: { kernel: x, memory: 32M,\n"
+		"    cmdline: 'role=a rounds=50 poll_rounds=200 warmup=10',\n"
+		"    devices: [ ivshmem: { link: ring } ] }\n"
+		"  pong: { kernel: x, memory: 32M, cmdline: role=b,\n"
+		"    devices: [ ivshmem: { link: ring } ] }\n";
+	struct belfry_config *cfg = config(yaml);
 
 	set_guest(cfg, "vms.ping.kernel", "pingpong");
 	set_guest(cfg, "vms.pong.kernel", "pingpong");
-	assert_int_equal(belfry_links_create(cfg, &links, &err), 0);
-	assert_int_equal(belfry_links_join(links, cfg, "ping", &err), 0);
-	assert_int_equal(belfry_links_join(links, cfg, "pong", &err), 0);
-	assert_int_equal(belfry_links_start(links, &err), 0);
+	return cfg;
+}
+
+static void two_vms_in_one_process_ring_each_other(void **state)
+{
+	struct belfry_config *cfg = ping_and_pong();
+	struct belfry_links *links = host_links(cfg, "ping", "pong");
+	struct belfry_stats stats = { .size = sizeof(stats) };
+	struct belfry_vm *ping, *pong;
+	struct belfry_result result;
+
 	ping = start(cfg, "ping");
 	pong = start(cfg, "pong");
 
@@ -353,18 +354,12 @@ static void two_vms_in_one_process_ring_each_other(void **state)
 static void run_pair(const char *policy, struct belfry_ivshmem_stats *stats,
 		     struct belfry_peer_stats *peers, int *n)
 {
-	struct belfry_config *cfg = config(pair_yaml);
+	struct belfry_config *cfg = ping_and_pong();
 	struct belfry_vm *ping, *pong;
 	struct belfry_links *links;
-	struct belfry_error err;
 
-	set_guest(cfg, "vms.ping.kernel", "pingpong");
-	set_guest(cfg, "vms.pong.kernel", "pingpong");
 	set(cfg, "vms.ping.devices.0.ivshmem.doorbells", policy);
-	assert_int_equal(belfry_links_create(cfg, &links, &err), 0);
-	assert_int_equal(belfry_links_join(links, cfg, "ping", &err), 0);
-	assert_int_equal(belfry_links_join(links, cfg, "pong", &err), 0);
-	assert_int_equal(belfry_links_start(links, &err), 0);
+	links = host_links(cfg, "ping", "pong");
 	ping = start(cfg, "ping");
 	pong = start(cfg, "pong");
 	for (int ms = 0; ms < 5000; ms++) { /* until the server has told of pong */
@@ -425,7 +420,7 @@ static void a_vm_without_devices_has_no_statistics_of_them(void **state)
 
 static void joining_a_link_ends_with_its_start(void **state)
 {
-	struct belfry_config *cfg = config(pair_yaml);
+	struct belfry_config *cfg = ping_and_pong();
 	struct belfry_links *links;
 	struct belfry_error err;
 
@@ -442,11 +437,10 @@ static void joining_a_link_ends_with_its_start(void **state)
 
 static void a_vm_whose_link_nobody_hosts_is_refused(void **state)
 {
-	struct belfry_config *cfg = config(pair_yaml);
+	struct belfry_config *cfg = ping_and_pong();
 	struct belfry_error err;
 	struct belfry_vm *vm;
 
-	set_guest(cfg, "vms.ping.kernel", "hello");
 	assert_int_equal(belfry_vm_create(cfg, "ping", &vm, &err), -EINVAL);
 	assert_string_equal(
 		err.msg, "vms.ping: devices.0.ivshmem: link ring: nobody hosts it here");

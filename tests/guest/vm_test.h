@@ -57,6 +57,34 @@ static inline struct belfry_config *one_vm(const char *guest, const char *cmdlin
 	return cfg;
 }
 
+/* Two VMs, named "a" and "b", that idle, with a link of two vectors between them. */
+static inline struct belfry_config *two_vms(void)
+{
+	static const char yaml[] =
+		"links: { ring: { size: 1M, vectors: 2 } }\n"
+		"vms:\n"
+		"  a: { kernel: x, memory: 32M, devices: [ ivshmem: { link: ring } ] }\n"
+		"  b: { kernel: x, memory: 32M, devices: [ ivshmem: { link: ring } ] }\n";
+	struct belfry_config *cfg = config(yaml);
+
+	set_guest(cfg, "vms.a.kernel", "idle");
+	set_guest(cfg, "vms.b.kernel", "idle");
+	return cfg;
+}
+
+/* Host the links of @cfg, with VMs @a and @b on them. */
+static inline struct belfry_links *host_links(struct belfry_config *cfg, const char *a,
+					      const char *b)
+{
+	struct belfry_links *links = NULL;
+
+	assert_works(belfry_links_create(cfg, &links, &err));
+	assert_works(belfry_links_join(links, cfg, a, &err));
+	assert_works(belfry_links_join(links, cfg, b, &err));
+	assert_works(belfry_links_start(links, &err));
+	return links;
+}
+
 static inline struct belfry_vm *create(struct belfry_config *cfg, const char *name)
 {
 	struct belfry_vm *vm = NULL;
