@@ -15,7 +15,6 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -64,12 +63,9 @@ struct fixture {
 static int setup(void **state)
 {
 	static struct fixture f;
-	int pair[2];
 
 	f = (struct fixture){ .fds_before = count_descriptors() };
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	f.server = pair[0];
-	f.client = pair[1];
+	f.server = fake_connect(&f.client);
 	f.memory = memfd_create("memory", MFD_CLOEXEC);
 	for (unsigned int i = 0; i < OWN_MAX; i++)
 		f.own[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -247,7 +243,6 @@ static void the_limit_that_the_log_asks_for_suffices_for_4096_peers(void **state
 {
 	struct fixture *f = *state;
 	struct rlimit limit;
-	int pair[2];
 
 	f->limit = limit_descriptors(FEW);
 	f->script = (struct script){ .peers = 4096, .vectors = 1, .own = OWN_MAX };
@@ -260,9 +255,7 @@ static void the_limit_that_the_log_asks_for_suffices_for_4096_peers(void **state
 	bf_peer_destroy(bf_take_ptr(&f->party.peer));
 	bf_close(&f->server);
 	f->log.text[0] = '\0';
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	f->server = pair[0];
-	f->client = pair[1];
+	f->server = fake_connect(&f->client);
 	join_while(f, OWN_MAX);
 	assert_int_equal(limit_wanted(f), 0);
 	assert_int_equal(ring_all(f, 1), 4096);

@@ -14,6 +14,15 @@
 
 #define MANY 16
 
+int fake_connect(int *peer)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	*peer = pair[1];
+	return pair[0];
+}
+
 struct part {
 	struct iovec iov;
 	struct msghdr hdr;

@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A connection. Return: the server's end; the peer's is *@peer. */
+int fake_connect(int *peer);
+
 /* One message, with @fd unless that is -1 (borrows). */
 void fake_send(int sock, int64_t value, int fd);
 

@@ -40,12 +40,9 @@ struct fixture {
 static int setup(void **state)
 {
 	static struct fixture f;
-	int pair[2];
 
 	f = (struct fixture){ .fds_before = count_descriptors() };
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	f.server = pair[0];
-	f.client = pair[1];
+	f.server = fake_connect(&f.client);
 	f.memory = memfd_create("memory", MFD_CLOEXEC);
 	f.event = eventfd(0, EFD_CLOEXEC);
 	*state = &f;
@@ -67,13 +64,9 @@ static int teardown(void **state)
 
 static void start_over(struct fixture *f)
 {
-	int pair[2];
-
 	bf_peer_destroy(bf_take_ptr(&f->party.peer));
 	bf_close(&f->server);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	f->server = pair[0];
-	f->client = pair[1];
+	f->server = fake_connect(&f->client);
 	f->party = (struct party){ 0 };
 	f->log.text[0] = '\0';
 }

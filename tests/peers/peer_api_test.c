@@ -9,7 +9,6 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -46,12 +45,9 @@ struct fixture {
 static int setup(void **state)
 {
 	static struct fixture f;
-	int pair[2];
 
 	f = (struct fixture){ .fds_before = count_descriptors() };
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	f.server = pair[0];
-	f.client = pair[1];
+	f.server = fake_connect(&f.client);
 	f.memory = memfd_create("memory", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(f.memory, MEMORY_SIZE), 0);
 	for (int v = 0; v < VECTORS; v++) {

@@ -227,13 +227,12 @@ static void a_server_that_comes_late_is_found(void **state)
 static void without_a_path_there_are_no_tries(void **state)
 {
 	struct fixture *f = *state;
-	int pair[2];
+	int client;
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	f->server = pair[0];
+	f->server = fake_connect(&client);
 	fake_greet(f->server, OWN_ID, f->memory);
 	send_own(f, f->first);
-	assert_int_equal(party_join(&f->party, f->loop, pair[1], VECTORS, NULL, &f->err),
+	assert_int_equal(party_join(&f->party, f->loop, client, VECTORS, NULL, &f->err),
 			 0);
 	lose(f);
 	for (int i = 0; i < 5; i++)
