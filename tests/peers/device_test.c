@@ -3,51 +3,8 @@
  * tests/peers/device_test.c - what a guest notices of a server that goes and comes back
  */
 #include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "tests/unit/ivshmem_test.h"
-
-#define OWN_ID 7
-#define OTHER  100 /* the peer that was there before us: vector 0 alone */
-
-struct fixture {
-	struct fake_vm *fake;
-	struct bf_peer *peer;
-	int fds_before;
-	int memory;
-};
-
-static int make(void **state)
-{
-	static struct fixture f;
-	struct bf_ivshmem_conf conf = conf_empty();
-
-	f.fds_before = count_descriptors();
-	f.memory = memfd_create("shared", MFD_CLOEXEC);
-	assert_int_equal(ftruncate(f.memory, 0x1000), 0);
-	fake_link = (struct fake_link){
-		.id = OWN_ID, .memory = f.memory, .own_vectors = 2, .others = 1
-	};
-	conf.socket.path = "server.sock";
-	conf.vectors = 2;
-	f.fake = fake_vm_create(0x100000);
-	fake_vm_add_pci(f.fake);
-	assert_works(bf_ivshmem_ops.create(&f.fake->vm, &conf, &err));
-	map_bars(f.fake);
-	f.peer = fake_link.peer;
-	*state = &f;
-	return 0;
-}
-
-static int unmake(void **state)
-{
-	struct fixture *f = *state;
-
-	fake_vm_destroy(f->fake);
-	bf_close(&f->memory);
-	return fake_link.alive == 0 && count_descriptors() == f->fds_before ? 0 : -1;
-}
+#include "tests/unit/doorbell_test.h"
 
 /* Where the guest has put the table entry of vector @index. */
 static uint64_t entry(const struct fixture *f, unsigned int index)
@@ -64,26 +21,6 @@ static void open_vectors(const struct fixture *f)
 	}
 	bf_pci_config_write(f->fake->vm.pci, 1, IVSHMEM_MSIX_CAP + PCI_MSIX_FLAGS,
 			    PCI_MSIX_FLAGS_ENABLE, 2);
-}
-
-static int eventfd_of(const struct fixture *f, unsigned int id, unsigned int number)
-{
-	unsigned int n;
-	const struct fake_vector *v = fake_vectors(f->peer, &n);
-
-	for (unsigned int i = 0; i < n; i++) {
-		if (v[i].id == id && v[i].number == number)
-			return v[i].fd;
-	}
-	return -1;
-}
-
-/* What KVM rings when the guest does. */
-static int bell(const struct fixture *f, unsigned int id, unsigned int vector)
-{
-	return fake_bell_at(f->fake,
-			    bar_base(f->fake, 1, IVSHMEM_BAR_REGS) + IVSHMEM_DOORBELL,
-			    IVSHMEM_RING(id, vector));
 }
 
 /* Neither numbers nor eventfds are those of before. */

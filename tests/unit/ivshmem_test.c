@@ -5,69 +5,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include "tests/unit/ivshmem_test.h"
-
-#define SHARED 0x10000
-#define OWN_ID 7
-#define OTHER  100 /* the peer that was there before us: vector 0 alone */
-
-struct fixture {
-	struct fake_vm *fake;
-	struct bf_peer *peer;
-	int fds_before;
-	int memory;
-};
-
-static struct bf_ivshmem_conf conf_socket(unsigned int vectors)
-{
-	struct bf_ivshmem_conf conf = conf_empty();
-
-	conf.socket.path = "server.sock";
-	conf.vectors = vectors;
-	return conf;
-}
-
-/* A link with memory of @size bytes, where we are OWN_ID with two vectors. */
-static int link_with_memory(uint64_t size)
-{
-	int memory = memfd_create("shared", MFD_CLOEXEC);
-
-	assert_true(memory >= 0);
-	assert_int_equal(ftruncate(memory, size), 0);
-	fake_link = (struct fake_link){
-		.id = OWN_ID, .memory = memory, .own_vectors = 2, .others = 1
-	};
-	return memory;
-}
-
-static int make(void **state)
-{
-	static struct fixture f;
-	const struct bf_ivshmem_conf conf = conf_socket(2);
-
-	f.fds_before = count_descriptors();
-	f.memory = link_with_memory(SHARED);
-	f.fake = fake_vm_create(0x100000);
-	fake_vm_add_pci(f.fake);
-	assert_works(bf_ivshmem_ops.create(&f.fake->vm, &conf, &err));
-	map_bars(f.fake);
-	f.peer = fake_link.peer;
-	*state = &f;
-	return 0;
-}
-
-/* Nothing stays behind, whatever the test did. */
-static int unmake(void **state)
-{
-	struct fixture *f = *state;
-
-	fake_vm_destroy(f->fake);
-	bf_close(&f->memory);
-	return fake_link.alive == 0 && count_descriptors() == f->fds_before ? 0 : -1;
-}
+#include "tests/unit/doorbell_test.h"
 
 static uint64_t get(const struct fixture *f, unsigned int reg, unsigned int len)
 {
@@ -85,14 +25,6 @@ static void ring(const struct fixture *f, unsigned int id, unsigned int vector)
 	put(f, IVSHMEM_DOORBELL, IVSHMEM_RING(id, vector), 4);
 }
 
-/* What KVM rings when the guest does. */
-static int bell(const struct fixture *f, unsigned int id, unsigned int vector)
-{
-	return fake_bell_at(f->fake,
-			    bar_base(f->fake, 1, IVSHMEM_BAR_REGS) + IVSHMEM_DOORBELL,
-			    IVSHMEM_RING(id, vector));
-}
-
 static void move_registers(const struct fixture *f, uint32_t addr)
 {
 	bf_pci_config_write(f->fake->vm.pci, 1, PCI_BASE_ADDRESS_0, addr, 4);
@@ -102,19 +34,6 @@ static void decode(const struct fixture *f, bool on)
 {
 	bf_pci_config_write(f->fake->vm.pci, 1, PCI_COMMAND, on ? PCI_COMMAND_MEMORY : 0,
 			    2);
-}
-
-/* The eventfd of (@id, @number). */
-static int eventfd_of(const struct fixture *f, unsigned int id, unsigned int number)
-{
-	unsigned int n;
-	const struct fake_vector *v = fake_vectors(f->peer, &n);
-
-	for (unsigned int i = 0; i < n; i++) {
-		if (v[i].id == id && v[i].number == number)
-			return v[i].fd;
-	}
-	return -1;
 }
 
 /* --- what it is --- */
