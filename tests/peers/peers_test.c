@@ -617,15 +617,28 @@ static bool reads_all(struct fixture *f, int sock, int id, int n, int vectors)
 	return true;
 }
 
-/* Return: what to exit with. */
+/* @work must return 0 in a process that is not root's: the limit is not for root. */
+static void run_unprivileged(int (*work)(struct fixture *f), struct fixture *f)
+{
+	pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (pid == 0 && geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
+		_exit(77);
+	if (pid == 0)
+		_exit(work(f));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(status, 0);
+}
+
 static int pass_too_many_descriptors(struct fixture *f)
 {
 	enum { VECTORS = 100, LIMIT = 256, TOTAL = 2 * (3 + 2 * VECTORS) };
 	int client[2], waiting, sent = 0;
 
-	/* The limit is not for root. */
-	if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
-		return 77;
 	limit_descriptors(LIMIT);
 	start_server(f, VECTORS, 1000);
 	for (int i = 0; i < 2; i++)
@@ -645,16 +658,7 @@ static int pass_too_many_descriptors(struct fixture *f)
 
 static void the_kernels_limit_of_descriptors_under_way_is_survived(void **state)
 {
-	pid_t pid = fork();
-	int status;
-
-	assert_true(pid >= 0);
-	if (pid == 0)
-		_exit(pass_too_many_descriptors(*state));
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
-		skip();
-	assert_int_equal(status, 0);
+	run_unprivileged(pass_too_many_descriptors, *state);
 }
 
 /* Run until @sock has been sent @n messages, or @word is in the log. Return: how many. */
@@ -681,8 +685,6 @@ static int let_two_read_nothing(struct fixture *f)
 		"under way are limited for all\n";
 	int client[3], got;
 
-	if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
-		return 77;
 	limit_descriptors(LIMIT);
 	start_server(f, VECTORS, 1000);
 	bf_server_set_limits(f->server, &limits);
@@ -701,16 +703,7 @@ static int let_two_read_nothing(struct fixture *f)
 
 static void who_reads_nothing_is_dropped_when_the_kernels_limit_is_reached(void **state)
 {
-	pid_t pid = fork();
-	int status;
-
-	assert_true(pid >= 0);
-	if (pid == 0)
-		_exit(let_two_read_nothing(*state));
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
-		skip();
-	assert_int_equal(status, 0);
+	run_unprivileged(let_two_read_nothing, *state);
 }
 
 static bool party_0_is_back(void *arg)
