@@ -8,10 +8,11 @@ use File::Basename 'dirname';
 use File::Temp 'tempdir';
 use IO::Socket::UNIX;
 use POSIX ':sys_wait_h';
-use Test::More ();
+use Test::More;
 
 our @EXPORT = qw($build $belfry $dir belfry command kvm_command config guest spawn finish
 	wait_for unable);
+our @EXPORT_OK = qw(fails);
 
 our $build = $ENV{BELFRY_BUILD} // 'build/x86_64';
 our $belfry = "$build/belfry";
@@ -26,7 +27,7 @@ sub guest { return "$build/guests/$_[0].elf" }
 # Why something is skipped, for skip(). Where everything is expected to run, it is a failure.
 sub unable {
 	my ($why) = @_;
-	Test::More::fail("$why; BELFRY_EXPECT_ALL is set") if $ENV{BELFRY_EXPECT_ALL};
+	fail("$why; BELFRY_EXPECT_ALL is set") if $ENV{BELFRY_EXPECT_ALL};
 	return $why;
 }
 
@@ -100,5 +101,16 @@ sub kvm_command {
 }
 
 sub belfry { return command($belfry, @_) }
+
+# An error: its status, its one line, as text or a pattern, and nothing else.
+sub fails {
+	my ($name, $want, $words, @args) = @_;
+	subtest($name => sub {
+		my ($status, $out, $err) = belfry(@args);
+		is $status, $want, 'status';
+		ref $words ? like($err, qr/^belfry: $words\n$/, 'words') : is($err, "belfry: $words\n", 'words');
+		is $out, '', 'no output';
+	});
+}
 
 1;

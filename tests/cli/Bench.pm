@@ -11,15 +11,9 @@ use Test::More;
 
 our @EXPORT = qw(fails read_json series result_file schema_says);
 
-# An error: its status, its one line, and nothing else.
 sub fails {
 	my ($name, $want, $words, @args) = @_;
-	subtest $name => sub {
-		my ($status, $out, $err) = belfry('bench', @args);
-		is $status, $want, 'status';
-		ref $words ? like($err, qr/^belfry: $words\n$/, 'words') : is($err, "belfry: $words\n", 'words');
-		is $out, '', 'no output';
-	};
+	Belfry::fails($name, $want, $words, 'bench', @args);
 }
 
 sub read_json { return decode_json(Belfry::slurp($_[0])) }

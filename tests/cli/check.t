@@ -4,21 +4,10 @@ use strict;
 use warnings;
 use FindBin;
 use lib $FindBin::Bin;
-use Belfry;
+use Belfry qw(:DEFAULT fails);
 use Test::More;
 
 my ($status, $out, $err);
-
-# An error: its status, its one line, and nothing else.
-sub fails {
-	my ($name, $want, $words, @args) = @_;
-	subtest $name => sub {
-		($status, $out, $err) = belfry(@args);
-		is $status, $want, 'status';
-		is $err, "belfry: $words\n", 'words';
-		is $out, '', 'no output';
-	};
-}
 
 my $ring = config('ring.yaml', <<'END');
 links:

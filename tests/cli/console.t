@@ -96,12 +96,7 @@ subtest 'a reset in the middle loses what the port held, and no more' => sub {
 
 sub fails {
 	my ($name, $want, $words, @sets) = @_;
-	subtest $name => sub {
-		($status, $out, $err) = belfry('run', $one, set(@sets));
-		is $status, $want, 'status';
-		is $err, "belfry: $words\n", 'words';
-		is $out, '', 'no guest has run';
-	};
+	Belfry::fails($name, $want, $words, 'run', $one, set(@sets));
 }
 
 fails 'an input that is not there', 3,

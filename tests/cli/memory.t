@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib $FindBin::Bin;
-use Belfry;
+use Belfry qw(:DEFAULT fails);
 use Test::More;
 
 my ($status, $out, $err);
@@ -29,13 +29,9 @@ sub file_of {
 
 sub is_refused {
 	my ($name, $words, @devices) = @_;
-	subtest $name => sub {
-		($status, $out, $err) = belfry('run', config('twice.yaml', vm('hello', '', @devices)));
-		is $status, 3, 'status';
-		is $err, "belfry: vms.vm: devices.1.ivshmem: $words: " .
-			"another device of this VM has this memory\n", 'words';
-		is $out, '', 'no guest has run';
-	};
+	fails $name, 3,
+		"vms.vm: devices.1.ivshmem: $words: another device of this VM has this memory",
+		'run', config('twice.yaml', vm('hello', '', @devices));
 }
 
 my $file = file_of('file', 1 << 20);
@@ -234,13 +230,9 @@ END
 		};
 	}
 	set_pool(0);
-	subtest 'huge pages that nobody has set aside' => sub {
-		($status, $out, $err) = belfry('run', $huge);
-		is $status, 4, 'status' or diag $err;
-		is $err, 'belfry: links.ring: needs 2 huge pages of 2M, and 0 are free; ' .
-			"as root: echo 2 > $pool\n", 'words';
-		is $out, '', 'no guest has run';
-	};
+	fails 'huge pages that nobody has set aside', 4,
+		"links.ring: needs 2 huge pages of 2M, and 0 are free; as root: echo 2 > $pool",
+		'run', $huge;
 	set_pool($before);
 }
 

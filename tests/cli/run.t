@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib $FindBin::Bin;
-use Belfry;
+use Belfry qw(:DEFAULT fails);
 use IO::Socket::UNIX;
 use Test::More;
 
@@ -165,16 +165,6 @@ subtest 'the descriptor limit is raised' => sub {
 };
 
 # --- bad input: status and the one line ---------------------------------------------------
-
-sub fails {
-	my ($name, $want, $words, @args) = @_;
-	subtest $name => sub {
-		($status, $out, $err) = belfry(@args);
-		is $status, $want, 'status';
-		is $err, "belfry: $words\n", 'words';
-		is $out, '', 'no output';
-	};
-}
 
 fails 'a kernel that is not there', 3,
 	"vms.vm: kernel $dir/none: No such file or directory",
