@@ -11,13 +11,13 @@ use POSIX ':sys_wait_h';
 use Test::More;
 
 our @EXPORT = qw($build $belfry $dir belfry command kvm_command config guest spawn finish
-	wait_for unable);
+	wait_for children_of foreign_server unable);
 our @EXPORT_OK = qw(fails);
 
 our $build = $ENV{BELFRY_BUILD} // 'build/x86_64';
 our $belfry = "$build/belfry";
 our $dir = tempdir(CLEANUP => 1);
-my $lab_machine = abs_path(dirname(__FILE__) . '/../lab/machine');
+my $tests = abs_path(dirname(__FILE__) . '/..');
 
 # Commands begin as at a shell, whatever the tests are told to ignore, as by nohup.
 $SIG{$_} = 'DEFAULT' for 'HUP', 'INT', 'QUIT', 'TERM', 'PIPE';
@@ -90,12 +90,28 @@ sub finish {
 	return ('timeout', slurp("$dir/out.$job->{n}"), slurp("$dir/err.$job->{n}"));
 }
 
+# The processes that one has started, and not yet waited for.
+sub children_of {
+	my ($pid) = @_;
+	return split ' ', slurp("/proc/$pid/task/$pid/children");
+}
+
+# An ivshmem server that knows nothing of belfry, with 1 MiB at $dir/socket. Return: a job.
+sub foreign_server {
+	my ($vectors) = @_;
+	unlink "$dir/socket";
+	my $job = spawn('python3', "$tests/interop/ivshmem_server.py", '-S', "$dir/socket", '-l', '1M',
+		'-n', $vectors);
+	wait_for($job, qr/vectors/) or BAIL_OUT('the server does not start');
+	return $job;
+}
+
 sub command { return finish(spawn(@_)) }
 
 # A command that makes VMs: where there is no KVM, in an emulated machine that has it.
 sub kvm_command {
 	return command(@_) if -e '/dev/kvm';
-	my ($status, $out, $err) = finish(spawn($lab_machine, '--again', @_), 300);
+	my ($status, $out, $err) = finish(spawn("$tests/lab/machine", '--again', @_), 300);
 	$err =~ s/^tests\/lab\/machine: other .*\n//; # and this waits for one
 	return ($status, $out, $err);
 }

@@ -302,7 +302,7 @@ subtest 'Ctrl-C: guests gone, the part that there is marked as such' => sub {
 		'--json', "$dir/part.json");
 	my $child;
 	for (1 .. 1000) {
-		($child) = split ' ', Belfry::slurp("/proc/$job->{pid}/task/$job->{pid}/children");
+		($child) = children_of($job->{pid});
 		last if $child;
 		select undef, undef, undef, 0.01;
 	}

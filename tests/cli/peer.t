@@ -17,17 +17,8 @@ use Socket;
 use Terminal;
 use Test::More;
 
-my $server = "$FindBin::Bin/../interop/ivshmem_server.py";
 my $socket = "$dir/socket";
 my ($status, $out, $err);
-
-sub start_server {
-	my ($vectors) = @_;
-	unlink $socket;
-	my $job = spawn('python3', $server, '-S', $socket, '-l', '1M', '-n', $vectors);
-	wait_for($job, qr/vectors/) or BAIL_OUT('the server does not start');
-	return $job;
-}
 
 sub stop {
 	my ($job) = @_;
@@ -163,7 +154,7 @@ subtest 'a server that accepts nobody' => sub {
 
 # --- commands -----------------------------------------------------------------------------
 
-my $running = start_server(2);
+my $running = foreign_server(2);
 
 # The ID of who joins next: the server counts up.
 sub next_id {
@@ -488,7 +479,7 @@ subtest 'a server that ends, and another in its place' => sub {
 	ok wait_for($watch, qr/^id (\d+)/), 'it runs';
 	is +(stop($running))[0], 0, 'the server has ended';
 	ok wait_for($watch, qr/Z server lost: server hung up$/m), 'it is told of';
-	$running = start_server(2);
+	$running = foreign_server(2);
 	ok wait_for($watch, qr/Z server changed: .*$/m), 'and so is another link';
 	kill 'INT', $watch->{pid};
 	($status, $out, $err) = finish($watch);

@@ -15,11 +15,6 @@ sub vm {
 	return "vms:\n  vm:\n    kernel: $kernel\n    memory: 32M\n" . ($more // '');
 }
 
-sub children_of {
-	my ($pid) = @_;
-	return split ' ', Belfry::slurp("/proc/$pid/task/$pid/children");
-}
-
 sub gone {
 	my ($pid) = @_;
 	for (1 .. 500) {

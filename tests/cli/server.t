@@ -11,21 +11,12 @@ use Belfry;
 use POSIX qw(:sys_wait_h mkfifo);
 use Test::More;
 
-my $server = "$FindBin::Bin/../interop/ivshmem_server.py";
 if (!$ENV{BELFRY_EXPECT_ALL}) {
 	plan skip_all => 'python3 is not installed' if system('python3 -c "" 2>/dev/null') != 0;
 	plan skip_all => '/dev/kvm is not there or may not be used' if !-w '/dev/kvm';
 }
 
 my ($status, $out, $err);
-
-sub start_server {
-	my ($vectors) = @_;
-	unlink "$dir/socket";
-	my $job = spawn('python3', $server, '-S', "$dir/socket", '-l', '1M', '-n', $vectors);
-	wait_for($job, qr/vectors/) or BAIL_OUT('the server does not start');
-	return $job;
-}
 
 # Two VMs that ring each other for @seconds, each with these keys for its device.
 sub pair {
@@ -43,7 +34,7 @@ sub pair {
 sub rings_go_on {
 	my ($name, $signal, $cmdline, $keys) = @_;
 	subtest $name => sub {
-		my $server_job = start_server(2);
+		my $server_job = foreign_server(2);
 		my $pair_job = spawn($belfry, 'run', pair(1, "rounds=200000 warmup=100 $cmdline", $keys));
 		ok wait_for($pair_job, qr/a\| role a.*b\| role b|b\| role b.*a\| role a/s), 'both run';
 		select undef, undef, undef, 0.2;
@@ -69,7 +60,7 @@ rings_go_on 'rings by INTx', 'KILL', '', 'vectors: 2, revision: 0, msi: off';
 
 subtest 'more vectors than the server has stay silent, fewer are enough' => sub {
 	for my $vectors (1, 4) {
-		my $server_job = start_server(2);
+		my $server_job = foreign_server(2);
 		($status, $out, $err) = belfry('run', config('one.yaml',
 			"vms:\n  vm:\n    kernel: ${\guest('own_doorbell')}\n    memory: 32M\n" .
 			"    cmdline: rounds=100 warmup=10\n" .
@@ -82,7 +73,7 @@ subtest 'more vectors than the server has stay silent, fewer are enough' => sub 
 };
 
 subtest 'a guest and a process ring each other' => sub {
-	my $server_job = start_server(2);
+	my $server_job = foreign_server(2);
 	# We come first, so that the guest cannot answer before its VM has heard of us.
 	mkfifo "$dir/fifo", 0600 or die "mkfifo: $!";
 	my $us = spawn('sh', '-c', 'exec "$0" peer "$1" < "$2"', $belfry, "$dir/socket", "$dir/fifo");

@@ -89,11 +89,6 @@ vms:
   b: { kernel: $button, memory: 32M, stop_timeout: 3600 }
 END
 
-sub children_of {
-	my ($pid) = @_;
-	return split ' ', Belfry::slurp("/proc/$pid/task/$pid/children");
-}
-
 subtest 'several VMs power off' => sub {
 	my $job = listening(2, $two);
 	kill TERM => $job->{pid};

@@ -14,11 +14,6 @@ my $one = config('one.yaml', "vms: { vm: { kernel: $input, memory: 32M } }");
 my $two = config('two.yaml', "vms: { a: { kernel: $idle, memory: 32M }, b: { kernel: $idle, memory: 32M } }");
 my $hint = qr/^belfry: Ctrl-a x stops vm, Ctrl-a h helps\r\n/;
 
-sub children_of {
-	my ($pid) = @_;
-	return split ' ', Belfry::slurp("/proc/$pid/task/$pid/children");
-}
-
 sub started {
 	my (%how) = @_;
 	my $t = Terminal->new([$belfry, 'run', $one], %how);

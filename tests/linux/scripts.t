@@ -279,7 +279,7 @@ fails 'machine: one with a CPU that is silent has locked up', 125, qr/the machin
 subtest 'machine: SIGTERM ends it and its QEMU' => sub {
 	my $job = spawn('tests/lab/machine', 'sh', '-c', 'echo up; sleep 60');
 	ok wait_for($job, qr/^up$/m, 300), 'up';
-	my ($qemu) = split ' ', Belfry::slurp("/proc/$job->{pid}/task/$job->{pid}/children");
+	my ($qemu) = children_of($job->{pid});
 	ok -e "/proc/$qemu", 'QEMU runs';
 	kill 'TERM', $job->{pid};
 	($status) = finish($job);
