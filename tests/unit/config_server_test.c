@@ -5,11 +5,6 @@
 #include "tests/unit/config_test.h"
 #include "vmm/config.h"
 
-#define SET(path, value) belfry_config_set(*state, path, value, &err)
-#define REMOVE(path)     belfry_config_remove(*state, path, &err)
-#define LOAD(text)       belfry_config_load_string(*state, "test.yaml", text, &err)
-#define VALIDATE()       belfry_config_validate(*state, &err)
-
 static void every_key_lands_in_its_member(void **state)
 {
 	const struct bf_service_conf *s;
@@ -70,13 +65,13 @@ static void mistakes_are_named(void **state)
 	assert_null(bf_config_server(*state, "a"));
 	assert_works(LOAD("servers:\n  a: { mode: 068 }"));
 	assert_fails(VALIDATE(), EINVAL,
-		     "test.yaml:2:3: servers.a: mode 068: expected octal digits such as "
+		     "t.yaml:2:3: servers.a: mode 068: expected octal digits such as "
 		     "0660");
 	assert_works(SET("servers.a.mode", "0777"));
 	assert_works(SET("servers.a.shm", "s"));
 	assert_works(SET("servers.a.hugepages", "2M"));
 	assert_fails(VALIDATE(), EINVAL,
-		     "test.yaml:2:3: servers.a: hugepages: not with shm");
+		     "t.yaml:2:3: servers.a: hugepages: not with shm");
 }
 
 static void there_is_a_bound_on_servers(void **state)

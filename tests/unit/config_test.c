@@ -8,12 +8,7 @@
 #include "tests/unit/config_test.h"
 #include "vmm/config.h"
 
-#define SET(path, value) belfry_config_set(*state, path, value, &err)
-#define SET_FD(path, fd) belfry_config_set_fd(*state, path, fd, &err)
-#define REMOVE(path)     belfry_config_remove(*state, path, &err)
-#define VALIDATE()       belfry_config_validate(*state, &err)
-#define LOAD(text)       belfry_config_load_string(*state, "t.yaml", text, &err)
-#define BAD_NAME         "a name is 1 to 32 letters, digits, '_' and '-', a letter or digit first"
+#define BAD_NAME "a name is 1 to 32 letters, digits, '_' and '-', a letter or digit first"
 
 /* --- setting --- */
 

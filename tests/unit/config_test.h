@@ -23,6 +23,13 @@ static inline int config_unmake(void **state)
 
 #define config_test(f) cmocka_unit_test_setup_teardown(f, config_make, config_unmake)
 
+/* For assert_works() and assert_fails(), which have the err. */
+#define SET(path, value) belfry_config_set(*state, path, value, &err)
+#define SET_FD(path, fd) belfry_config_set_fd(*state, path, fd, &err)
+#define REMOVE(path)     belfry_config_remove(*state, path, &err)
+#define VALIDATE()       belfry_config_validate(*state, &err)
+#define LOAD(text)       belfry_config_load_string(*state, "t.yaml", text, &err)
+
 /* The configuration as text must be this. */
 static inline void assert_text(const struct belfry_config *cfg, const char *want)
 {

@@ -6,9 +6,6 @@
 #include "tests/unit/config_test.h"
 #include "vmm/config.h"
 
-#define SET(path, value)    belfry_config_set(*state, path, value, &err)
-#define SET_FD(path, fd)    belfry_config_set_fd(*state, path, fd, &err)
-#define LOAD(text)          belfry_config_load_string(*state, "t.yaml", text, &err)
 #define SCHEMA(format, out) belfry_config_schema(format, out, &err)
 
 static void an_empty_configuration_prints_as_an_empty_mapping(void **state)

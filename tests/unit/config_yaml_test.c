@@ -10,7 +10,6 @@
 #include "tests/unit/config_test.h"
 #include "vmm/config.h"
 
-#define LOAD(text)      belfry_config_load_string(*state, "t.yaml", text, &err)
 #define LOAD_FILE(path) belfry_config_load_file(*state, path, &err)
 #define LOAD_MAX        (1 << 20)
 
