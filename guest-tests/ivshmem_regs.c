@@ -7,6 +7,7 @@
  */
 #include "guest-tests/guest.h"
 #include "guest-tests/ivshmem.h"
+#include "guest-tests/window.h"
 
 #define OTHER_PLACE 0xf1000000 /* nothing is there; BAR 0 goes there for a while */
 #define NO_VECTORS  0
@@ -45,16 +46,6 @@ static uint64_t msix_bar_size(unsigned int vectors, uint32_t pba)
 	while (size < need)
 		size *= 2;
 	return size;
-}
-
-/* How many bits the numbers of @vectors vectors take. */
-static unsigned int window_bits(unsigned int vectors)
-{
-	unsigned int bits = 0;
-
-	while (1u << bits < vectors)
-		bits++;
-	return bits;
 }
 
 static void bar_is(uint32_t dev, unsigned int bar, uint64_t size, uint32_t flags)

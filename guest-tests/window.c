@@ -72,18 +72,9 @@ static bool nothing_comes(void)
 
 /* ---- how it is announced ---- */
 
-static unsigned int bits_for(unsigned int vectors)
-{
-	unsigned int bits = 0;
-
-	while (1u << bits < vectors)
-		bits++;
-	return bits;
-}
-
 static void capability_is_right(void)
 {
-	unsigned int bits = bits_for(iv.msix.vectors), i, was;
+	unsigned int bits = window_bits(iv.msix.vectors), i, was;
 
 	check_eq(window.cap, IVSHMEM_WINDOW_CAP, "its capability's place");
 	check_eq(pci_read(iv.dev, window.cap, 1), PCI_CAP_VENDOR, "vendor-specific");

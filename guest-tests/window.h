@@ -14,6 +14,9 @@ struct window {
 	volatile uint8_t *base;
 };
 
+/* How many bits the numbers of @vectors vectors take, as they should. */
+unsigned int window_bits(unsigned int vectors);
+
 /* false: the device has none */
 bool window_open(struct window *window, uint32_t dev);
 

@@ -4,6 +4,15 @@
 #include "devices/ivshmem_regs.h"
 #include "guest-tests/pci.h"
 
+unsigned int window_bits(unsigned int vectors)
+{
+	unsigned int bits = 0;
+
+	while (1u << bits < vectors)
+		bits++;
+	return bits;
+}
+
 static uint8_t find(uint32_t dev)
 {
 	uint8_t cap = pci_capability(dev, PCI_CAP_VENDOR);
