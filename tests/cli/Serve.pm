@@ -9,7 +9,7 @@ use JSON::PP;
 use POSIX ':sys_wait_h';
 use Test::More ();
 
-our @EXPORT = qw($path serve end slurp status_of wait_socket wait_peers joins connect_raw
+our @EXPORT = qw($path serve end slurp status_of who wait_socket wait_peers joins connect_raw
 	waiting wait_for_error has_libsystemd);
 
 our $path = "$dir/ring.sock";
@@ -73,6 +73,9 @@ sub status_of {
 	my ($status, $out, $err) = belfry('serve', '--status', $_[0]);
 	return $status == 0 ? decode_json($out) : {};
 }
+
+# Who is there in a status, by what does not change.
+sub who { return [map { [@$_{qw(id pid uid gid vectors joined)}] } @{ $_[0]{peers} }] }
 
 # Until there are so many clients. Return: the status.
 sub wait_peers {

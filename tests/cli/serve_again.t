@@ -37,9 +37,6 @@ sub loses_nothing {
 	is $status, 0, "$what: nothing is lost, nothing comes twice" or diag $err;
 }
 
-# Who is there, by what does not change.
-sub who { return [map { [@$_{qw(id pid uid gid vectors joined)}] } @{ $_[0]{peers} }] }
-
 subtest 'an upgrade is noticed by nobody' => sub {
 	my $server = serve('-S', $path, '-n', '3');
 	loses_nothing(load(qw(--clients=40 --vectors=3 --signal-every=10), '--churn=' . 100 * $times),

@@ -111,9 +111,7 @@ sub stop_after {
 
 # A QEMU guest with the same initrd, on a server that both have joined.
 subtest 'a guest of belfry and a guest of QEMU ring each other' => sub {
-	my $server = spawn('python3', "$FindBin::Bin/../interop/ivshmem_server.py",
-		'-S', "$dir/socket", '-l', '1M', '-n', 1);
-	ok wait_for($server, qr/vectors/), 'a server';
+	my $server = foreign_server(1);
 	my $qemu = spawn('qemu-system-x86_64', '-M', 'q35', '-enable-kvm', '-cpu', 'host',
 		'-m', '256', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
 		'-serial', 'stdio', '-kernel', $bzimage, '-append', $fast,

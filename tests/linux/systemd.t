@@ -79,9 +79,6 @@ sub wait_property {
 
 sub at { $Serve::path = "/run/belfry/$_[0].sock" }
 
-# Who is there, by what does not change.
-sub who { return [map { [@$_{qw(id pid uid gid vectors joined)}] } @{ $_[0]{peers} }] }
-
 # A server that is killed goes on with its peers.
 sub is_killed_and_goes_on {
 	my ($unit, @inside) = @_;
