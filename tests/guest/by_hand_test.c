@@ -219,13 +219,6 @@ static void doorbells_outlive_a_reset(void **state)
 
 /* --- what is wrong --- */
 
-#define refused(errno_, message, call)                 \
-	do {                                           \
-		struct belfry_error err = { 0 };       \
-		assert_int_equal(call, -(errno_));     \
-		assert_string_equal(err.msg, message); \
-	} while (0)
-
 static void doorbells_that_make_no_sense_are_refused(void **state)
 {
 	const int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
@@ -235,32 +228,32 @@ static void doorbells_that_make_no_sense_are_refused(void **state)
 	set_key(&h, "a", "vectors", "2");
 	a = member(&h, "a", "idle", "", "0");
 	add(a, 1, h.bells[1]);
-	refused(EINVAL, "belfry_vm_add_doorbell: NULL argument",
-		belfry_vm_add_doorbell(NULL, 0, 0, 0, h.bells[0], &err));
-	refused(EINVAL, "belfry_vm_remove_peer: NULL argument",
-		belfry_vm_remove_peer(NULL, 0, 0, &err));
-	refused(ENOENT, "VM a has no device 1",
-		belfry_vm_add_doorbell(a, 1, 0, 0, h.bells[0], &err));
-	refused(ENOENT, "VM a has no device 4294967295",
-		belfry_vm_remove_peer(a, UINT32_MAX, 0, &err));
-	refused(EINVAL, "peer 65536: at most 65535",
-		belfry_vm_add_doorbell(a, 0, 65536, 0, h.bells[0], &err));
-	refused(EINVAL, "vector 2: at most 1",
-		belfry_vm_add_doorbell(a, 0, 0, 2, h.bells[0], &err));
-	refused(EEXIST, "peer 1 has a vector 0 already",
-		belfry_vm_add_doorbell(a, 0, 1, 0, h.bells[0], &err));
-	refused(EINVAL, "peer 2, vector 0: this is no eventfd",
-		belfry_vm_add_doorbell(a, 0, 2, 0, h.memory, &err));
-	refused(EINVAL, "peer 2, vector 0: this is no eventfd",
-		belfry_vm_add_doorbell(a, 0, 2, 0, timer, &err));
-	refused(EBADF, "eventfd: Bad file descriptor",
-		belfry_vm_add_doorbell(a, 0, 2, 0, -1, &err));
-	refused(ENOENT, "there is no peer 2", belfry_vm_remove_peer(a, 0, 2, &err));
-	refused(ENOENT, "there is no peer 4294967295",
-		belfry_vm_remove_peer(a, 0, UINT32_MAX, &err));
+	assert_fails(belfry_vm_add_doorbell(NULL, 0, 0, 0, h.bells[0], &err), EINVAL,
+		     "belfry_vm_add_doorbell: NULL argument");
+	assert_fails(belfry_vm_remove_peer(NULL, 0, 0, &err), EINVAL,
+		     "belfry_vm_remove_peer: NULL argument");
+	assert_fails(belfry_vm_add_doorbell(a, 1, 0, 0, h.bells[0], &err), ENOENT,
+		     "VM a has no device 1");
+	assert_fails(belfry_vm_remove_peer(a, UINT32_MAX, 0, &err), ENOENT,
+		     "VM a has no device 4294967295");
+	assert_fails(belfry_vm_add_doorbell(a, 0, 65536, 0, h.bells[0], &err), EINVAL,
+		     "peer 65536: at most 65535");
+	assert_fails(belfry_vm_add_doorbell(a, 0, 0, 2, h.bells[0], &err), EINVAL,
+		     "vector 2: at most 1");
+	assert_fails(belfry_vm_add_doorbell(a, 0, 1, 0, h.bells[0], &err), EEXIST,
+		     "peer 1 has a vector 0 already");
+	assert_fails(belfry_vm_add_doorbell(a, 0, 2, 0, h.memory, &err), EINVAL,
+		     "peer 2, vector 0: this is no eventfd");
+	assert_fails(belfry_vm_add_doorbell(a, 0, 2, 0, timer, &err), EINVAL,
+		     "peer 2, vector 0: this is no eventfd");
+	assert_fails(belfry_vm_add_doorbell(a, 0, 2, 0, -1, &err), EBADF,
+		     "eventfd: Bad file descriptor");
+	assert_fails(belfry_vm_remove_peer(a, 0, 2, &err), ENOENT, "there is no peer 2");
+	assert_fails(belfry_vm_remove_peer(a, 0, UINT32_MAX, &err), ENOENT,
+		     "there is no peer 4294967295");
 	add(a, 65534, h.bells[1]);
-	refused(ENOENT, "there is no peer 4294967294",
-		belfry_vm_remove_peer(a, 0, 4294967294, &err));
+	assert_fails(belfry_vm_remove_peer(a, 0, 4294967294, &err), ENOENT,
+		     "there is no peer 4294967294");
 	assert_int_equal(belfry_vm_remove_peer(a, 0, 65534, NULL), 0); /* it was there */
 	belfry_vm_destroy(a);
 	close(timer);
@@ -277,10 +270,10 @@ static void only_a_device_by_hand_takes_doorbells(void **state)
 	set_guest(h.cfg, "vms.a.kernel", "idle");
 	set_fd(h.cfg, "vms.a" DEVICE "file", h.memory);
 	a = create(h.cfg, "a");
-	refused(EINVAL, "device 0 has not been configured with by_hand",
-		belfry_vm_add_doorbell(a, 0, 1, 0, h.bells[0], &err));
-	refused(EINVAL, "device 0 has not been configured with by_hand",
-		belfry_vm_remove_peer(a, 0, 1, &err));
+	assert_fails(belfry_vm_add_doorbell(a, 0, 1, 0, h.bells[0], &err), EINVAL,
+		     "device 0 has not been configured with by_hand");
+	assert_fails(belfry_vm_remove_peer(a, 0, 1, &err), EINVAL,
+		     "device 0 has not been configured with by_hand");
 	belfry_vm_destroy(a);
 	hand_done(&h);
 }

@@ -202,15 +202,11 @@ static void what_needs_a_vm_that_runs_says_so(void **state)
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
 		struct belfry_vm *vm = create(cfg, "vm");
-		struct belfry_error err = { 0 };
 
-		assert_int_equal(calls[i](vm, &err), -EINVAL);
-		assert_string_equal(err.msg, "VM vm does not run");
+		assert_fails(calls[i](vm, &err), EINVAL, "VM vm does not run");
 		assert_int_equal(belfry_vm_start(vm, NULL), 0);
 		wait_for(vm);
-		err = (struct belfry_error){ 0 };
-		assert_int_equal(calls[i](vm, &err), -EINVAL);
-		assert_string_equal(err.msg, "VM vm does not run");
+		assert_fails(calls[i](vm, &err), EINVAL, "VM vm does not run");
 		belfry_vm_destroy(vm);
 	}
 	belfry_config_destroy(cfg);
@@ -439,16 +435,13 @@ static void a_callback_pauses_its_vm(void **state)
 static void events_and_loop_are_chosen_before_the_start(void **state)
 {
 	struct belfry_config *cfg = one_vm("idle", "");
-	struct belfry_error err = { 0 };
 	struct belfry_vm *vm = start(cfg, "vm");
 
-	assert_int_equal(belfry_vm_set_events(vm, tell, NULL, &err), -EINVAL);
-	assert_string_equal(err.msg, "VM vm: started before");
-	err = (struct belfry_error){ 0 };
-	assert_int_equal(belfry_vm_own_loop(vm, &err), -EINVAL);
-	assert_string_equal(err.msg, "VM vm: started before");
-	assert_int_equal(belfry_vm_process(vm, &err), -EINVAL);
-	assert_string_equal(err.msg, "VM vm: without belfry_vm_own_loop()");
+	assert_fails(belfry_vm_set_events(vm, tell, NULL, &err), EINVAL,
+		     "VM vm: started before");
+	assert_fails(belfry_vm_own_loop(vm, &err), EINVAL, "VM vm: started before");
+	assert_fails(belfry_vm_process(vm, &err), EINVAL,
+		     "VM vm: without belfry_vm_own_loop()");
 	belfry_vm_destroy(vm);
 	belfry_config_destroy(cfg);
 }
@@ -497,14 +490,12 @@ static void peers_that_leave_and_servers_that_are_lost_are_told(void **state)
 static void a_joined_socket_is_good_for_one_vm(void **state)
 {
 	struct pair p = pair_create();
-	struct belfry_error err;
 	struct belfry_vm *again;
 
 	belfry_vm_destroy(create(p.cfg, "a"));
-	assert_int_equal(belfry_vm_create(p.cfg, "a", &again, &err), -EPROTO);
-	assert_string_equal(err.msg, "vms.a: devices.0.ivshmem: ring: "
-				     "server hung up before its version; it may have "
-				     "refused us: its log says why");
+	assert_fails(belfry_vm_create(p.cfg, "a", &again, &err), EPROTO,
+		     "vms.a: devices.0.ivshmem: ring: server hung up before its version; "
+		     "it may have refused us: its log says why");
 	pair_done(&p);
 }
 
@@ -631,19 +622,18 @@ static void a_console_callback_pauses_its_vm(void **state)
 static void a_console_is_chosen_once_and_before_the_start(void **state)
 {
 	struct belfry_config *cfg = one_vm("hello", "");
-	struct belfry_error err = { 0 };
 	struct terminal t = { .len = 0 };
 	struct belfry_vm *vm;
 
 	set(cfg, "vms.vm.console", "/dev/null");
 	vm = create(cfg, "vm");
-	assert_int_equal(belfry_vm_set_console(vm, take_text, &t, &err), -EINVAL);
-	assert_string_equal(err.msg, "VM vm has a console");
-	assert_int_equal(belfry_vm_console_input(vm, "x", 1, &err), -EINVAL);
-	assert_string_equal(err.msg, "VM vm does not run");
+	assert_fails(belfry_vm_set_console(vm, take_text, &t, &err), EINVAL,
+		     "VM vm has a console");
+	assert_fails(belfry_vm_console_input(vm, "x", 1, &err), EINVAL,
+		     "VM vm does not run");
 	assert_int_equal(belfry_vm_start(vm, NULL), 0);
-	assert_int_equal(belfry_vm_set_console(vm, take_text, &t, &err), -EINVAL);
-	assert_string_equal(err.msg, "VM vm: started before");
+	assert_fails(belfry_vm_set_console(vm, take_text, &t, &err), EINVAL,
+		     "VM vm: started before");
 	belfry_vm_destroy(vm);
 	belfry_config_destroy(cfg);
 }

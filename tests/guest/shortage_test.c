@@ -534,11 +534,10 @@ static void a_vm_whose_start_fails_has_stopped(void **state)
 {
 	struct belfry_result result = { .size = sizeof(result) };
 	struct life life = fresh_life();
-	struct belfry_error err = { 0 };
 
 	fail_at(THREADS, 4); /* the second vCPU's */
-	assert_int_equal(vm_life(&life, &err), -EAGAIN);
-	assert_string_equal(err.msg, "vCPU 1: thread: Resource temporarily unavailable");
+	assert_fails(vm_life(&life, &err), EAGAIN,
+		     "vCPU 1: thread: Resource temporarily unavailable");
 	assert_int_equal(belfry_vm_wait(life.vm, LIMIT, &result), 0);
 	assert_int_equal(result.reason, BELFRY_STOP_HOST_ERROR);
 	assert_string_equal(result.detail, "start failed");

@@ -98,16 +98,13 @@ static void the_button_needs_a_vm_that_runs(void **state)
 {
 	struct belfry_config *cfg = one_vm("hello", "");
 	struct belfry_vm *vm = create(cfg, "vm");
-	struct belfry_error err = { 0 };
 
-	assert_int_equal(belfry_vm_power_button(NULL, &err), -EINVAL);
-	assert_int_equal(belfry_vm_power_button(vm, &err), -EINVAL);
-	assert_string_equal(err.msg, "VM vm does not run");
-	assert_int_equal(belfry_vm_start(vm, &err), 0);
+	assert_fails(belfry_vm_power_button(NULL, &err), EINVAL,
+		     "belfry_vm_power_button: NULL argument");
+	assert_fails(belfry_vm_power_button(vm, &err), EINVAL, "VM vm does not run");
+	assert_works(belfry_vm_start(vm, &err));
 	wait_for(vm);
-	err = (struct belfry_error){ 0 };
-	assert_int_equal(belfry_vm_power_button(vm, &err), -EINVAL);
-	assert_string_equal(err.msg, "VM vm does not run");
+	assert_fails(belfry_vm_power_button(vm, &err), EINVAL, "VM vm does not run");
 
 	belfry_vm_destroy(vm);
 	belfry_config_destroy(cfg);
@@ -130,10 +127,8 @@ static void a_vm_starts_once(void **state)
 {
 	struct belfry_config *cfg = one_vm("hello", "");
 	struct belfry_vm *vm = start(cfg, "vm");
-	struct belfry_error err = { 0 };
 
-	assert_int_equal(belfry_vm_start(vm, &err), -EINVAL);
-	assert_string_equal(err.msg, "VM vm: started before");
+	assert_fails(belfry_vm_start(vm, &err), EINVAL, "VM vm: started before");
 
 	assert_int_equal(wait_for(vm).reason, BELFRY_STOP_DEBUG_EXIT);
 	belfry_vm_destroy(vm);
@@ -422,14 +417,13 @@ static void joining_a_link_ends_with_its_start(void **state)
 {
 	struct belfry_config *cfg = ping_and_pong();
 	struct belfry_links *links;
-	struct belfry_error err;
 
-	assert_int_equal(belfry_links_create(cfg, &links, &err), 0);
-	assert_int_equal(belfry_links_join(links, cfg, "nobody", &err), -ENOENT);
-	assert_string_equal(err.msg, "vms.nobody: there is no such VM");
-	assert_int_equal(belfry_links_start(links, &err), 0);
-	assert_int_equal(belfry_links_join(links, cfg, "ping", &err), -EBUSY);
-	assert_int_equal(belfry_links_start(links, &err), -EBUSY);
+	assert_works(belfry_links_create(cfg, &links, &err));
+	assert_fails(belfry_links_join(links, cfg, "nobody", &err), ENOENT,
+		     "vms.nobody: there is no such VM");
+	assert_works(belfry_links_start(links, &err));
+	assert_int_equal(belfry_links_join(links, cfg, "ping", NULL), -EBUSY);
+	assert_int_equal(belfry_links_start(links, NULL), -EBUSY);
 
 	belfry_links_destroy(links);
 	belfry_config_destroy(cfg);
@@ -438,12 +432,10 @@ static void joining_a_link_ends_with_its_start(void **state)
 static void a_vm_whose_link_nobody_hosts_is_refused(void **state)
 {
 	struct belfry_config *cfg = ping_and_pong();
-	struct belfry_error err;
 	struct belfry_vm *vm;
 
-	assert_int_equal(belfry_vm_create(cfg, "ping", &vm, &err), -EINVAL);
-	assert_string_equal(
-		err.msg, "vms.ping: devices.0.ivshmem: link ring: nobody hosts it here");
+	assert_fails(belfry_vm_create(cfg, "ping", &vm, &err), EINVAL,
+		     "vms.ping: devices.0.ivshmem: link ring: nobody hosts it here");
 	belfry_config_destroy(cfg);
 }
 
@@ -467,15 +459,13 @@ static void several_vcpus_come_up(void **state)
 static void affinity_to_a_cpu_that_is_not_there_is_refused(void **state)
 {
 	struct belfry_config *cfg = one_vm("hello", "");
-	struct belfry_error err = { 0 };
 	struct belfry_vm *vm;
 
 	set(cfg, "vms.vm.affinity", "1023");
 	vm = create(cfg, "vm");
-	assert_int_equal(belfry_vm_start(vm, &err), -EINVAL);
-	assert_string_equal(err.msg,
-			    "VM vm: affinity: host CPU 1023, for vCPU 0, is not there "
-			    "or not allowed");
+	assert_fails(belfry_vm_start(vm, &err), EINVAL,
+		     "VM vm: affinity: host CPU 1023, for vCPU 0, is not there "
+		     "or not allowed");
 	belfry_vm_destroy(vm);
 	belfry_config_destroy(cfg);
 }
