@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/peers/service_test.c - belfry-server.h: a server inside a process that polls */
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -21,13 +15,12 @@
 
 #include <linux/capability.h>
 
-#include <cmocka.h>
-
 #include <belfry-server.h>
 
 #include "base/own.h"
 #include "ivshmem/wire.h"
 #include "tests/descriptors.h"
+#include "tests/unit/unit_test.h"
 
 #define HELD_MAX 16
 
@@ -183,10 +176,9 @@ static void a_thread_of_the_librarys_serves_them_as_well(void **state)
 
 	assert_int_equal(belfry_server_create(f->cfg, "ring", &f->server, &f->err), 0);
 	assert_int_equal(belfry_server_start(f->server, &f->err), 0);
-	assert_int_equal(belfry_server_start(f->server, &f->err), -EBUSY);
-	assert_string_equal(f->err.msg, "ring: started before");
-	assert_int_equal(belfry_server_process(f->server, &f->err), -EBUSY);
-	assert_string_equal(f->err.msg, "ring: a thread processes it");
+	assert_fails(belfry_server_start(f->server, &err), EBUSY, "ring: started before");
+	assert_fails(belfry_server_process(f->server, &err), EBUSY,
+		     "ring: a thread processes it");
 	BF_CLOSE int a = connect_client(f);
 	fd.fd = a;
 	assert_int_equal(poll(&fd, 1, 5000), 1);
@@ -217,15 +209,13 @@ static void what_is_no_stream_socket_is_not_let_in(void **state)
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	snprintf(want, sizeof(want), "descriptor %d: Socket operation on non-socket",
 		 ends[1]);
-	assert_int_equal(belfry_server_add(f->server, ends[1], &f->err), -ENOTSOCK);
-	assert_string_equal(f->err.msg, want);
+	assert_fails(belfry_server_add(f->server, ends[1], &err), ENOTSOCK, want);
 	assert_int_equal(fcntl(ends[1], F_GETFD), -1); /* closed */
 	close(ends[0]);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends), 0);
 	snprintf(want, sizeof(want), "descriptor %d is no AF_UNIX stream socket",
 		 ends[1]);
-	assert_int_equal(belfry_server_add(f->server, ends[1], &f->err), -EINVAL);
-	assert_string_equal(f->err.msg, want);
+	assert_fails(belfry_server_add(f->server, ends[1], &err), EINVAL, want);
 	close(ends[0]);
 	assert_int_equal(belfry_server_peers(f->server, NULL, 0), 0);
 }
@@ -298,8 +288,8 @@ static void peers_and_figures_are_told(void **state)
 		0);
 	assert_non_null(strstr(text, "\nbelfry_server_peers{server=\"ring\"} 2\n"));
 	free(text);
-	assert_int_equal(belfry_server_status(f->server, 7, &text, &f->err), -EINVAL);
-	assert_string_equal(f->err.msg, "status format 7: expected 0 to 1");
+	assert_fails(belfry_server_status(f->server, 7, &text, &err), EINVAL,
+		     "status format 7: expected 0 to 1");
 }
 
 /* Structs of a header where they have something more at the end. */
@@ -365,8 +355,8 @@ static void a_client_can_be_dropped(void **state)
 	run(f);
 	assert_string_equal(heard(b), "0");
 	assert_non_null(strstr(f->log, "ring: peer 0 dropped: no more\n"));
-	assert_int_equal(belfry_server_drop(f->server, 0, "no more", &f->err), -ENOENT);
-	assert_string_equal(f->err.msg, "ring: there is no peer 0");
+	assert_fails(belfry_server_drop(f->server, 0, "no more", &err), ENOENT,
+		     "ring: there is no peer 0");
 }
 
 /* --- changes --- */
@@ -387,9 +377,8 @@ static void reloading_changes_who_may_join(void **state)
 	assert_string_equal(heard(b), "");
 	assert_non_null(strstr(f->log, "a client was refused: "));
 	assert_string_equal(heard(a), "0 0 -1+ 0+");
-	assert_int_equal(belfry_server_reload(f->server, f->cfg, "bell", &f->err),
-			 -ENOENT);
-	assert_string_equal(f->err.msg, "servers.bell: there is no such server");
+	assert_fails(belfry_server_reload(f->server, f->cfg, "bell", &err), ENOENT,
+		     "servers.bell: there is no such server");
 }
 
 static void reloading_changes_what_those_present_are_granted(void **state)
@@ -547,8 +536,8 @@ static void a_handover_that_fails_leaves_all_as_it_was(void **state)
 	BF_CLOSE int a = connect_client(f);
 	run(f);
 	f->refuse = -ENOMEM;
-	assert_int_equal(belfry_server_handover(f->server, hand, f, &f->err), -ENOMEM);
-	assert_string_equal(f->err.msg, "ring: handing over p0: Cannot allocate memory");
+	assert_fails(belfry_server_handover(f->server, hand, f, &err), ENOMEM,
+		     "ring: handing over p0: Cannot allocate memory");
 	BF_CLOSE int b = connect_client(f);
 	assert_true(b >= 0);
 	run(f);
@@ -720,8 +709,8 @@ static int call_back(void *user, const char *name, int fd)
 	struct belfry_server_store store = { sizeof(store), keep, drop, f };
 	char *text;
 
-	assert_int_equal(belfry_server_process(f->server, &f->err), -EDEADLK);
-	assert_string_equal(f->err.msg, "ring: called by a callback");
+	assert_fails(belfry_server_process(f->server, &err), EDEADLK,
+		     "ring: called by a callback");
 	assert_int_equal(belfry_server_start(f->server, NULL), -EDEADLK);
 	assert_int_equal(belfry_server_add(f->server, dup(0), NULL), -EDEADLK);
 	assert_int_equal(belfry_server_drop(f->server, 0, "why", NULL), -EDEADLK);
@@ -758,10 +747,10 @@ static void mistakes_of_the_caller_are_errors(void **state)
 	struct belfry_server *s;
 	char *text;
 
-	assert_int_equal(belfry_server_create(NULL, "ring", &s, &f->err), -EINVAL);
-	assert_string_equal(f->err.msg, "belfry_server_create: NULL argument");
-	assert_int_equal(belfry_server_create(f->cfg, "bell", &s, &f->err), -ENOENT);
-	assert_string_equal(f->err.msg, "servers.bell: there is no such server");
+	assert_fails(belfry_server_create(NULL, "ring", &s, &err), EINVAL,
+		     "belfry_server_create: NULL argument");
+	assert_fails(belfry_server_create(f->cfg, "bell", &s, &err), ENOENT,
+		     "servers.bell: there is no such server");
 	assert_int_equal(belfry_server_process(NULL, &f->err), -EINVAL);
 	assert_int_equal(belfry_server_start(NULL, &f->err), -EINVAL);
 	assert_int_equal(belfry_server_fd(NULL), -EINVAL);
@@ -775,8 +764,8 @@ static void mistakes_of_the_caller_are_errors(void **state)
 	assert_int_equal(belfry_server_handover(NULL, hand, f, &f->err), -EINVAL);
 	belfry_server_destroy(NULL);
 	start(f);
-	assert_int_equal(belfry_server_add(f->server, -1, &f->err), -EINVAL);
-	assert_string_equal(f->err.msg, "belfry_server_add: a negative descriptor");
+	assert_fails(belfry_server_add(f->server, -1, &err), EINVAL,
+		     "belfry_server_add: a negative descriptor");
 	assert_int_equal(belfry_server_set_store(f->server, &store, 0, &f->err), -EINVAL);
 }
 
