@@ -56,6 +56,9 @@ char *bench_list(void);
 /* The JSON Schema of a result's file. */
 const char *bench_schema(void);
 
+/* Why a result is not complete; NULL: it is. */
+const char *bench_result_stopped(const struct bench_result *r);
+
 /*
  * Whether measurements have failed that should have been possible; if @judged, of those
  * that a verdict is made of: belfry's and the floor's. Return: 0; -EIO, with the first.

@@ -56,13 +56,17 @@ static void put_message(struct bench_text *t, const struct bench_series *s,
 	if (j)
 		change = bench_shown_change(j);
 	if (j && j->verdict == BENCH_REGRESSED)
-		bench_put(t, "%+.1f %%, at least %+.1f %%", (change.middle - 1) * 100,
-			  ((s->unit == BENCH_NS ? change.low : change.high) - 1) * 100);
+		bench_put(t, "%s %%, at least %s %%",
+			  bench_percent_words(change.middle).text,
+			  bench_percent_words(s->unit == BENCH_NS ? change.low
+								  : change.high)
+				  .text);
 	else if (j && *j->why)
 		put_xml(t, j->why);
 	else if (j && j->verdict == BENCH_UNCLEAR)
-		bench_put(t, "the change may be anything from %+.1f %% to %+.1f %%",
-			  (change.low - 1) * 100, (change.high - 1) * 100);
+		bench_put(t, "the change may be anything from %s %% to %s %%",
+			  bench_percent_words(change.low).text,
+			  bench_percent_words(change.high).text);
 	else
 		put_xml(t, *s->reason ? s->reason : "not run");
 }
@@ -155,8 +159,11 @@ static void put_series(struct bench_text *t, const struct bench_result *r,
 
 static void put_verdicts(struct bench_text *t, const struct bench_comparison *c)
 {
-	bench_put(t, "\n| against the baseline | change | 99 %% interval | verdict |\n"
-		     "|---|---|---|---|\n");
+	bench_put(t,
+		  "Worse is slower by more than %g %%.\n\n"
+		  "| against the baseline | change | 99 %% interval | verdict |\n"
+		  "|---|---|---|---|\n",
+		  c->rule.max_regression * 100);
 	for (unsigned int i = 0; i < c->n; i++) {
 		const struct bench_judgement *j = &c->judgements[i];
 		const struct bench_interval change = bench_shown_change(j);
@@ -166,9 +173,10 @@ static void put_verdicts(struct bench_text *t, const struct bench_comparison *c)
 		bench_put(t, ", ");
 		put_cell(t, j->before->contestant);
 		if (change.known)
-			bench_put(t, " | %+.1f %% | %+.1f to %+.1f %% | ",
-				  (change.middle - 1) * 100, (change.low - 1) * 100,
-				  (change.high - 1) * 100);
+			bench_put(t, " | %s %% | %s to %s %% | ",
+				  bench_percent_words(change.middle).text,
+				  bench_percent_words(change.low).text,
+				  bench_percent_words(change.high).text);
 		else
 			bench_put(t, " | | | ");
 		bench_put(t, "%s", bench_change_names[j->verdict]);
@@ -183,6 +191,7 @@ static void put_verdicts(struct bench_text *t, const struct bench_comparison *c)
 		put_cell(t, c->warnings[i]);
 		bench_put(t, "\n");
 	}
+	bench_put(t, "\n");
 }
 
 char *bench_format_markdown(const struct bench_result *r,
@@ -194,7 +203,7 @@ char *bench_format_markdown(const struct bench_result *r,
 	bench_put(&t, "### belfry bench\n\n");
 	if (c)
 		put_verdicts(&t, c);
-	bench_put(&t, "\n| scenario | contestant | p50 or rate | p99 | x floor |\n"
+	bench_put(&t, "| scenario | contestant | p50 or rate | p99 | x floor |\n"
 		      "|---|---|---|---|---|\n");
 	for (unsigned int i = 0; i < r->n_series; i++)
 		put_series(&t, r, &r->series[i]);

@@ -33,7 +33,7 @@
 #define SETTINGS_MAX 5   /* warnings of these */
 
 const char *const bench_change_names[BENCH_CHANGES] = {
-	[BENCH_BETTER] = "better",     [BENCH_UNCHANGED] = "same",
+	[BENCH_BETTER] = "better",     [BENCH_UNCHANGED] = "not worse",
 	[BENCH_REGRESSED] = "worse",   [BENCH_UNCLEAR] = "too noisy to tell",
 	[BENCH_GONE] = "not measured",
 };
@@ -199,19 +199,6 @@ static enum bench_change verdict_of(const struct bench_interval *change, double 
 	return change->high <= 1 + limit ? BENCH_UNCHANGED : BENCH_UNCLEAR;
 }
 
-/* @m before, @n now. --quick ends when its time is up, however few there are by then. */
-static void too_few_runs(const struct bench_comparison *c, struct bench_judgement *j,
-			 size_t m, size_t n)
-{
-	const bool hurried = (m < BENCH_RUNS_NEEDED && c->before->settings.quick) ||
-			     (n < BENCH_RUNS_NEEDED && c->after->settings.quick);
-
-	snprintf(j->why, sizeof(j->why),
-		 "%zu run%s before, %zu now: at least %d of each are needed%s", m,
-		 m == 1 ? "" : "s", n, BENCH_RUNS_NEEDED,
-		 hurried ? "; name fewer scenarios, or leave out --quick" : "");
-}
-
 static void judge(struct bench_comparison *c, struct bench_judgement *j)
 {
 	double before[BENCH_RUNS_MAX], after[BENCH_RUNS_MAX];
@@ -232,7 +219,9 @@ static void judge(struct bench_comparison *c, struct bench_judgement *j)
 		snprintf(j->why, sizeof(j->why), "%s: %.100s",
 			 bench_failed_words(j->after).text, j->after->reason);
 	else if (!j->change.known)
-		too_few_runs(c, j, m, n);
+		snprintf(j->why, sizeof(j->why),
+			 "%zu run%s before, %zu now: at least %d of each are needed", m,
+			 m == 1 ? "" : "s", n, BENCH_RUNS_NEEDED);
 }
 
 /* --- all of them --- */

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* bench/format.c - text that grows, and figures as people read them */
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
 #include "base/own.h"
 #include "bench/bench.h"
 #include "bench/format.h"
+
+#define PERCENT_MAX 1000 /* beyond it, a change is noise */
 
 void bench_text_open(struct bench_text *t)
 {
@@ -49,6 +52,19 @@ struct bench_words bench_figure_words(double figure, enum bench_unit unit)
 		i++;
 	snprintf(w.text, sizeof(w.text), "%.2f %s", figure / scales[i].by,
 		 scales[i].words[unit]);
+	return w;
+}
+
+struct bench_words bench_percent_words(double factor)
+{
+	const double percent = (factor - 1) * 100;
+	struct bench_words w;
+
+	if (percent > PERCENT_MAX)
+		snprintf(w.text, sizeof(w.text), ">+%d", PERCENT_MAX);
+	else
+		snprintf(w.text, sizeof(w.text), "%+.1f",
+			 fabs(percent) < 0.05 ? 0 : percent);
 	return w;
 }
 

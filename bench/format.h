@@ -28,6 +28,9 @@ struct bench_words {
 /* "38.42 us", "1.21 M/s", "7.03 GB/s" */
 struct bench_words bench_figure_words(double figure, enum bench_unit unit);
 
+/* A factor as a change: "+3.1", "-0.4", ">+1000" */
+struct bench_words bench_percent_words(double factor);
+
 /* "2 of 7 runs failed" */
 struct bench_words bench_failed_words(const struct bench_series *s);
 

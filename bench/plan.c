@@ -289,8 +289,10 @@ int bench_check_baseline(const struct bench_result *before,
 			      "nothing has a floor both in the baseline and now; --judge "
 			      "time needs none");
 	case TOO_FEW_RUNS:
-		return bf_err(err, ENOMSG, "the baseline has fewer than %d runs of each",
-			      BENCH_RUNS_NEEDED);
+		return bf_err(err, ENOMSG,
+			      "the baseline has fewer than %d runs of each: measure it "
+			      "again%s",
+			      BENCH_RUNS_NEEDED, before->complete ? "" : ", to its end");
 	default:
 		return bench_nothing_in_common(err);
 	}

@@ -278,6 +278,11 @@ static bool has_failed(const struct bench_series *s, bool judged)
 	       strcmp(s->contestant, "floor") == 0;
 }
 
+const char *bench_result_stopped(const struct bench_result *r)
+{
+	return r->complete ? NULL : r->stopped;
+}
+
 int bench_result_failed(const struct bench_result *r, bool judged,
 			struct belfry_error *err)
 {

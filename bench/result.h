@@ -86,7 +86,7 @@ struct bench_result {
 	char version[32]; /* of belfry */
 	char date[32];    /* ISO 8601, UTC */
 	bool complete;
-	char stopped[80]; /* why it is not */
+	char stopped[96]; /* why it is not */
 	struct bench_settings settings;
 	struct bench_host host;
 	struct bench_contestant_info contestants[BENCH_CONTESTANTS_MAX];

@@ -120,8 +120,9 @@ static int out_of_time(struct session *s)
 {
 	if (s->turn <= BENCH_RUNS_NEEDED)
 		snprintf(s->result->stopped, sizeof(s->result->stopped),
-			 "after %d s, --quick was in turn %u of %u", QUICK_S, s->turn,
-			 s->result->settings.runs);
+			 "after %d s, --quick was in turn %u of %u; "
+			 "name fewer scenarios, or leave it out",
+			 QUICK_S, s->turn, s->result->settings.runs);
 	return -ETIME;
 }
 

@@ -9,6 +9,7 @@
 #include "bench/scenario.h"
 
 #define US_WIDTH 10
+#define SPREAD   1.5 /* of the runs' p50s, from which on it is told */
 
 /* --- tables --- */
 
@@ -53,11 +54,35 @@ static void put_figures(struct bench_text *t, const struct bench_series *s)
 		put_us(t, bench_percentile_of(&s->ns, i) / 1e3, s->ns.p50 < 1000 ? 3 : 2);
 }
 
+/* The p50 of all samples says little of runs that differ: the faster have more of them.
+ */
+static void put_spread(struct bench_text *t, const struct bench_series *s)
+{
+	double figures[BENCH_RUNS_MAX], least, most;
+	size_t n = bench_series_figures(s, figures);
+
+	if (s->unit != BENCH_NS || n == 0)
+		return;
+	least = most = figures[0];
+	for (size_t i = 1; i < n; i++) {
+		least = figures[i] < least ? figures[i] : least;
+		most = figures[i] > most ? figures[i] : most;
+	}
+	if (most > SPREAD * least)
+		bench_put(t, "  p50 of a run %s to %s",
+			  bench_figure_words(least, s->unit).text,
+			  bench_figure_words(most, s->unit).text);
+}
+
 /* What belongs to one scenario only: medians of the runs, and the worst of the clocks */
-static void put_extras(struct bench_text *t, const struct bench_series *s)
+static void put_extras(struct bench_text *t, const struct bench_result *r,
+		       const struct bench_series *s)
 {
 	double coalesced[BENCH_RUNS_MAX], sleeps[BENCH_RUNS_MAX], error = 0, median;
 
+	if (s->n_runs < r->settings.runs && !s->failed_runs)
+		bench_put(t, "  %u of %u runs", s->n_runs, r->settings.runs);
+	put_spread(t, s);
 	for (unsigned int i = 0; i < s->n_runs; i++) {
 		coalesced[i] = s->runs[i].coalesced;
 		sleeps[i] = s->runs[i].sleeps;
@@ -103,7 +128,7 @@ static void put_measured(struct bench_text *t, const struct bench_result *r,
 		bench_put(t, "%9u", s->n_runs);
 	if (disturbed)
 		bench_put(t, "%5u", disturbed);
-	put_extras(t, s);
+	put_extras(t, r, s);
 	bench_put(t, "\n");
 }
 
@@ -129,6 +154,14 @@ static void put_row(struct bench_text *t, const struct bench_result *r,
 			  s->reason);
 }
 
+static bool takes_part(const struct bench_result *r, const char *contestant)
+{
+	for (unsigned int i = 0; i < r->n_series; i++)
+		if (strcmp(r->series[i].contestant, contestant) == 0)
+			return true;
+	return false;
+}
+
 static void put_host(struct bench_text *t, const struct bench_result *r)
 {
 	const struct bench_settings *s = &r->settings;
@@ -139,9 +172,34 @@ static void put_host(struct bench_text *t, const struct bench_result *r)
 	for (size_t i = 0; i < BENCH_HOST_FACTS; i++)
 		bench_put(t, "  %-26s%s\n", bench_facts[i].title, r->host.facts[i]);
 	for (unsigned int i = 0; i < r->n_contestants; i++)
-		if (*r->contestants[i].version)
+		if (*r->contestants[i].version && takes_part(r, r->contestants[i].name))
 			bench_put(t, "  %-26s%s\n", r->contestants[i].name,
 				  r->contestants[i].version);
+}
+
+/* Whether there is anything to tell of a scenario. */
+static bool has_run(const struct bench_result *r, const char *scenario)
+{
+	for (unsigned int i = 0; i < r->n_series; i++)
+		if (strcmp(r->series[i].scenario, scenario) == 0 &&
+		    r->series[i].status != BENCH_NOT_RUN)
+			return true;
+	return false;
+}
+
+static void put_not_run(struct bench_text *t, const struct bench_result *r)
+{
+	const char *last = "";
+
+	for (unsigned int i = 0; i < r->n_series; i++) {
+		const char *scenario = r->series[i].scenario;
+
+		if (has_run(r, scenario) || strcmp(scenario, last) == 0)
+			continue;
+		bench_put(t, "%s%s", *last ? ", " : "\nnot run: ", scenario);
+		last = scenario;
+	}
+	bench_put(t, "%s", *last ? "\n" : "");
 }
 
 char *bench_format_table(const struct bench_result *r, const struct bench_comparison *c)
@@ -152,11 +210,14 @@ char *bench_format_table(const struct bench_result *r, const struct bench_compar
 	bench_text_open(&t);
 	put_host(&t, r);
 	for (unsigned int i = 0; i < r->n_series; i++) {
+		if (!has_run(r, r->series[i].scenario))
+			continue;
 		if (strcmp(scenario, r->series[i].scenario) != 0)
 			put_head(&t, &r->series[i]);
 		scenario = r->series[i].scenario;
 		put_row(&t, r, &r->series[i]);
 	}
+	put_not_run(&t, r);
 	bench_put(
 		&t,
 		"\nfloor x: figure (p50, rate) over that of the floor in the same turn, "
@@ -190,10 +251,10 @@ static void put_judgement(struct bench_text *t, const struct bench_judgement *j)
 			  bench_figure_words(j->before_figure, j->before->unit).text,
 			  bench_figure_words(j->after_figure, j->before->unit).text);
 	if (change.middle > 0)
-		bench_put(t, ", %+.1f %%", (change.middle - 1) * 100);
+		bench_put(t, ", %s %%", bench_percent_words(change.middle).text);
 	if (change.known)
-		bench_put(t, " [%+.1f, %+.1f]", (change.low - 1) * 100,
-			  (change.high - 1) * 100);
+		bench_put(t, " [%s, %s]", bench_percent_words(change.low).text,
+			  bench_percent_words(change.high).text);
 	if (*j->why)
 		bench_put(t, " (%s)", j->why);
 	bench_put(t, "\n");
@@ -208,7 +269,8 @@ char *bench_format_verdicts(const struct bench_result *r,
 	bench_text_open(&t);
 	bench_put(&t,
 		  "\nAgainst the baseline of %s (belfry %s); worse is slower by more "
-		  "than %g %%,\nwith 99 %% confidence:\n",
+		  "than %g %%,\nwith 99 %% confidence. Medians of the runs before -> "
+		  "now, and the change over all\npairs of them, in its interval:\n",
 		  c->before->date, c->before->version, c->rule.max_regression * 100);
 	for (unsigned int i = 0; i < c->n; i++)
 		put_judgement(&t, &c->judgements[i]);

@@ -54,8 +54,8 @@ static const char help[] =
 	"exit status: 0 done, and same or better; 10 worse; 1 a measurement failed or a\n"
 	"file was not written; 12 a scenario that is named cannot run here; 11 too "
 	"noisy\n"
-	"to tell: the first of these that is true; 2 bad command line; 3 bad baseline;\n"
-	"4 no KVM; 128+N ended by signal N\n"
+	"to tell, or not complete: the first of these that is true; 2 bad command line;\n"
+	"3 bad baseline; 4 no KVM; 128+N ended by signal N\n"
 	"\n"
 	"examples:\n"
 	"  belfry bench --quick\n"
@@ -420,8 +420,12 @@ static int report(const struct command *c, const struct bench_result *before,
 	struct belfry_error err;
 	int compared = CLI_OK, cannot = say_what_cannot(c, result), status;
 
-	if (before && bench_compare(&comparison, before, result, &c->rule, &err) < 0)
+	if (before && bench_compare(&comparison, before, result, &c->rule, &err) < 0) {
 		compared = bad_baseline(&err);
+		if (c->from)
+			return compared; /* what has been measured is written all the same
+					  */
+	}
 	status = write_all(c, result, comparison);
 	if (bench_result_failed(result, false, &err) < 0)
 		cli_say("%s", err.msg);
@@ -432,6 +436,10 @@ static int report(const struct command *c, const struct bench_result *before,
 	else if (status == CLI_OK)
 		status = bench_result_failed(result, comparison, &err) < 0 ? CLI_FAILURE
 									   : compared;
+	if (status == CLI_OK && !c->from && !c->signal && bench_result_stopped(result)) {
+		cli_say("not complete: %s", bench_result_stopped(result));
+		status = CLI_NOISY;
+	}
 	if ((status == CLI_OK || status == CLI_NOISY) && cannot != CLI_OK)
 		status = cannot;
 	bench_comparison_destroy(comparison);

@@ -104,10 +104,13 @@ subtest '--quick ends, however slow a contestant is' => sub {
 		"sleep 2\necho hello\nexit 1\n");
 	local $ENV{PATH} = "$dir/fake:$ENV{PATH}";
 	my $began = time;
-	($status, $out) = belfry('bench', '--quick', 'start', '--contestants', 'qemu,floor', '--json', "$dir/q.json");
+	($status, $out, $err) = belfry('bench', '--quick', 'start', '--contestants', 'qemu,floor', '--json', "$dir/q.json");
 	cmp_ok time - $began, '<', 35, 'seconds';
-	is $status, 0, 'status';
-	like $out, qr/^note: not complete: after 16 s, --quick was in turn [2-4] of 5$/m, 'said';
+	is $status, 11, 'status';
+	my $words = qr/not complete: after 16 s, --quick was in turn [2-4] of 5; name fewer scenarios, or leave it out/;
+	like $err, qr/^belfry: $words\n$/, 'said';
+	like $out, qr/^note: $words$/m, 'in the table, too';
+	like $out, qr/^  floor .* [1-4] of 5 runs$/m, 'and in the row';
 	ok !read_json("$dir/q.json")->{complete}, 'in the file';
 };
 

@@ -16,7 +16,7 @@ my ($status, $out, $err);
 # --- judging ----------------------------------------------------------------------------
 
 my $before = result_file();
-for (['the same', result_file(1.02), 0, 'same'], ['better', result_file(0.7), 0, 'better'],
+for (['the same', result_file(1.02), 0, 'not worse'], ['better', result_file(0.7), 0, 'better'],
 	['worse', result_file(1.3), 10, 'worse'], ['too noisy', result_file(1.1, 0.5), 11, 'too noisy to tell']) {
 	my ($name, $after, $want, $word) = @$_;
 	subtest "a result that is $name" => sub {
@@ -77,7 +77,7 @@ subtest 'a baseline of another machine' => sub {
 	is $status, 0, 'is compared';
 	like $out, qr/^warning: the baseline is of another machine: CPU: 'Z80' before, /m, 'with a warning';
 	($status, $out, $err) = belfry('bench', '--compare', $other, $before, '--strict');
-	is $status, 3, 'and refused with --strict';
+	is "$status $out", '3 ', 'and refused with --strict, before anything is printed';
 	like $err, qr/^belfry: the baseline is of another machine: CPU: 'Z80' before, .*\n$/, 'words';
 };
 
@@ -131,8 +131,8 @@ my ($few, $peers, $no_floor) = (
 	result_file(1, 0.01, sub { splice @{ $_->{runs} }, 4 for @{ $_[0]{series} } }),
 	result_file(1, 0.01, sub { @$_{qw(scenario parameter value)} = ('peers', 'peers', 2) for @{ $_[0]{series} } }),
 	result_file(1, 0.01, sub { shift @{ $_[0]{series} } }));
-fails 'a baseline with too few runs', 3, 'the baseline has fewer than 5 runs of each', 'poll', '--baseline', $few;
-fails 'a baseline with too few runs of the floor', 3, 'the baseline has fewer than 5 runs of each', 'poll', '--baseline',
+fails 'a baseline with too few runs', 3, 'the baseline has fewer than 5 runs of each: measure it again', 'poll', '--baseline', $few;
+fails 'a baseline with too few runs of the floor', 3, 'the baseline has fewer than 5 runs of each: measure it again', 'poll', '--baseline',
 	result_file(1, 0.01, sub { splice @{ $_[0]{series}[0]{runs} }, 4 });
 fails 'a baseline of other cases', 3, 'the two results have no measurement in common', 'peers', '--baseline', $peers;
 my $needs = 'nothing has a floor both in the baseline and now; --judge time needs none';
@@ -193,7 +193,7 @@ subtest 'the page, in a browser without a network' => sub {
 	ok $out =~ /<h3>poll<\/h3>.*<canvas [^>]*role="img"/s, 'that of the one scenario';
 	ok $out =~ /<td>belfry<\/td>(<td>[\d.]+ [num]?s<\/td>){7}<td>1\.00<\/td>/, 'a row of figures, and 1.00 x the floor';
 	ok $out =~ /aria-label="floor, belfry, belfry before"/, 'its lines: also that of the baseline';
-	ok $out =~ /<td>poll, belfry<\/td>(<td>1\.000 x floor<\/td>){2}<td>\+0\.0 %<\/td>.*<td>same<\/td>/,
+	ok $out =~ /<td>poll, belfry<\/td>(<td>1\.000 x floor<\/td>){2}<td>\+0\.0 %<\/td>.*<td>not worse<\/td>/,
 		'before and now, and the verdict';
 	ok $out =~ /<dt>qemu<\/dt><dd>not asked for<\/dd>/, 'and who was not asked for is not said to be unable';
 	ok $out !~ /(src|href)="http/, 'nothing from elsewhere';
@@ -232,6 +232,8 @@ subtest 'the snippet for GitHub Actions' => sub {
 	is ci($script, $before, 'baseline.json'), 0, 'the same';
 	is ci($script, result_file(1.1, 0.5), 'baseline.json'), 0, 'too noisy to tell';
 	isnt ci($script, result_file(1.3), 'baseline.json'), 0, 'worse';
+	is ci("belfry() { echo '{}' >new.json; return 11; }\n$script", $before), 0, 'not complete';
+	ok !-e "$dir/ci/baseline.json", 'that is no baseline';
 };
 
 subtest 'the snippet for GitLab CI' => sub {

@@ -106,21 +106,6 @@ static void a_few_runs_are_not_made_up_for_by_many(void **state)
 	free_pair(&p);
 }
 
-static void runs_that_quick_had_no_time_for_come_with_advice(void **state)
-{
-	static const double few[3] = { 100, 101, 102 };
-	struct pair p = new_pair();
-
-	p.before->settings.quick = p.after->settings.quick = true;
-	add_series(p.before, "poll", "belfry", BENCH_NS, few, 1);
-	add_series(p.after, "poll", "belfry", BENCH_NS, few, 3);
-	assert_int_equal(compare(&p, &ten_percent), BENCH_NOISY);
-	assert_string_equal(p.comparison->judgements[0].why,
-			    "1 run before, 3 now: at least 5 of each are needed; name "
-			    "fewer scenarios, or leave out --quick");
-	free_pair(&p);
-}
-
 static void less_per_second_is_worse(void **state)
 {
 	struct pair p = new_pair();
@@ -526,7 +511,6 @@ int main(void)
 		cmocka_unit_test(all_over_the_place_is_too_noisy),
 		cmocka_unit_test(four_runs_are_too_few_to_tell),
 		cmocka_unit_test(a_few_runs_are_not_made_up_for_by_many),
-		cmocka_unit_test(runs_that_quick_had_no_time_for_come_with_advice),
 		cmocka_unit_test(less_per_second_is_worse),
 		cmocka_unit_test(a_change_of_a_rate_is_that_of_the_rate),
 		cmocka_unit_test(what_is_gone_is_skipped_and_what_failed_is_an_error),

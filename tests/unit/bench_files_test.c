@@ -2,10 +2,12 @@
 /* tests/unit/bench_files_test.c - what is written of a result, and where it cannot be */
 #include <fcntl.h>
 #include <ftw.h>
+#include <math.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bench/format.h"
 #include "bench/scenario.h"
 #include "tests/unit/bench_test.h"
 
@@ -203,6 +205,79 @@ static void extras_are_of_all_runs(void **state)
 	bench_result_destroy(r);
 }
 
+static void assert_table(const struct bench_result *r, const char *part, bool has_it)
+{
+	char *text = bench_format_table(r, NULL);
+
+	assert_non_null(text);
+	assert_int_equal(strstr(text, part) != NULL, has_it);
+	free(text);
+}
+
+static void a_row_tells_of_runs_that_differ_and_of_those_that_are_not_there(void **state)
+{
+	static const double close[] = { 10000, 14900 }, apart[] = { 10000, 15100 };
+	struct bench_result *r = new_result();
+
+	r->settings.runs = 2;
+	add_series(r, "poll", "belfry", BENCH_NS, close, 2);
+	assert_table(r, "p50 of a run", false);
+	assert_table(r, "of 2 runs", false);
+	add_series(r, "poll", "qemu", BENCH_NS, apart, 2);
+	assert_table(r, "  p50 of a run 10.00 us to 15.10 us\n", true);
+	add_series(r, "rate", "qemu", BENCH_PER_S, apart, 1);
+	assert_table(r, "  1 of 2 runs\n", true);
+	bench_result_destroy(r);
+}
+
+static void scenarios_that_have_not_run_are_one_line(void **state)
+{
+	static const double runs[] = { 10000, 10000 };
+	struct bench_result *r = new_result();
+
+	add_series(r, "poll", "belfry", BENCH_NS, runs, 2);
+	add_series(r, "poll", "qemu", BENCH_NS, NULL, 0)->status = BENCH_NOT_RUN;
+	add_series(r, "store", "belfry", BENCH_NS, NULL, 0)->status = BENCH_NOT_RUN;
+	add_series(r, "store", "qemu", BENCH_NS, NULL, 0)->status = BENCH_NOT_RUN;
+	add_series(r, "rate", "qemu", BENCH_PER_S, NULL, 0)->status = BENCH_NOT_RUN;
+	assert_table(r, "\n  qemu                      not run\n", true);
+	assert_table(r, "\nnot run: store, rate\n", true);
+	assert_table(r, "store:", false);
+	bench_result_destroy(r);
+}
+
+static void versions_are_of_those_who_took_part(void **state)
+{
+	static const double runs[] = { 10000, 10000 };
+	struct bench_result *r = new_result();
+
+	r->n_contestants = 2;
+	strcpy(r->contestants[0].name, "belfry");
+	strcpy(r->contestants[0].version, "belfry 1");
+	strcpy(r->contestants[1].name, "belfry-window");
+	strcpy(r->contestants[1].version, "belfry 1");
+	add_series(r, "poll", "belfry", BENCH_NS, runs, 2);
+	assert_table(r, "  belfry                    belfry 1\n", true);
+	assert_table(r, "belfry-window", false);
+	bench_result_destroy(r);
+}
+
+static void assert_percent(double factor, const char *words)
+{
+	assert_string_equal(bench_percent_words(factor).text, words);
+}
+
+static void changes_are_in_percent_as_far_as_that_means_something(void **state)
+{
+	assert_percent(1.1234, "+12.3");
+	assert_percent(0.5, "-50.0");
+	assert_percent(0.9996, "+0.0");
+	assert_percent(0, "-100.0");
+	assert_percent(10.99, "+999.0");
+	assert_percent(7304, ">+1000");
+	assert_percent(HUGE_VAL, ">+1000");
+}
+
 /* Two runs with a sample each: the median of their p50s would be 15. */
 static void there_is_one_p50_in_all_reports(void **state)
 {
@@ -335,6 +410,11 @@ int main(void)
 		cmocka_unit_test(the_clock_is_none_of_several),
 		cmocka_unit_test(columns_of_the_table_stay_apart),
 		cmocka_unit_test(extras_are_of_all_runs),
+		cmocka_unit_test(
+			a_row_tells_of_runs_that_differ_and_of_those_that_are_not_there),
+		cmocka_unit_test(scenarios_that_have_not_run_are_one_line),
+		cmocka_unit_test(versions_are_of_those_who_took_part),
+		cmocka_unit_test(changes_are_in_percent_as_far_as_that_means_something),
 		cmocka_unit_test(there_is_one_p50_in_all_reports),
 		cmocka_unit_test(a_rate_beside_the_floors_is_the_median_of_its_turns),
 		cmocka_unit_test(reports_name_runs_that_failed),
