@@ -61,6 +61,28 @@ static char *format_comparison(const struct bench_comparison *c)
 	return text;
 }
 
+/* What the table calls the facts, and the case of each series. */
+static char *format_names(const struct bench_result *r)
+{
+	json_t *facts = json_object(), *cases = json_array(), *object;
+	char *text;
+
+	for (size_t i = 0; i < BENCH_HOST_FACTS; i++)
+		json_object_set_new(facts, bench_facts[i].name,
+				    json_string(bench_facts[i].title));
+	for (unsigned int i = 0; i < r->n_series; i++) {
+		const struct bench_series *s = &r->series[i];
+		const struct bench_label l =
+			bench_parameter_label(s->parameter, s->value);
+
+		json_array_append_new(cases, json_string(*s->parameter ? l.text : ""));
+	}
+	object = json_pack("{s:o, s:o}", "facts", facts, "cases", cases);
+	text = json_dumps(object, 0);
+	json_decref(object);
+	return text;
+}
+
 /* JSON within a script: a "<" could end it. */
 static void put_json(struct bench_text *t, const char *json)
 {
@@ -89,6 +111,7 @@ static const char *put_until(struct bench_text *t, const char *from, const char 
 char *bench_format_html(const struct bench_result *r, const struct bench_comparison *c)
 {
 	char *result = bench_format_json(r, c), *verdicts = format_comparison(c);
+	char *names = format_names(r);
 	char *baseline = c ? bench_format_json(c->before, NULL) : strdup("null");
 	const char *at = bench_page_html;
 	struct bench_text t;
@@ -102,10 +125,12 @@ char *bench_format_html(const struct bench_result *r, const struct bench_compari
 	put_json(&t, baseline);
 	at = put_until(&t, at, "/*VERDICTS*/");
 	put_json(&t, verdicts);
+	at = put_until(&t, at, "/*NAMES*/");
+	put_json(&t, names);
 	at = put_until(&t, at, "/*PAGE*/");
 	put_file(&t, bench_page_js, bench_page_js_end);
 	put_file(&t, at, bench_page_html_end);
-	if (!result || !verdicts || !baseline) {
+	if (!result || !verdicts || !names || !baseline) {
 		free(bench_text_close(&t));
 		t.text = NULL;
 	} else {
@@ -113,6 +138,7 @@ char *bench_format_html(const struct bench_result *r, const struct bench_compari
 	}
 	free(result);
 	free(verdicts);
+	free(names);
 	free(baseline);
 	return t.text;
 }

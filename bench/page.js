@@ -5,6 +5,7 @@
   const result = read("result");
   const baseline = read("baseline"); // null, or a result as well
   const verdicts = read("verdicts");
+  const names = read("names"); // as the text table has them: of facts, and of the series' cases
   const page = document.getElementById("page");
   page.textContent = "";
 
@@ -13,6 +14,7 @@
     qemu: "#d9630d", host: "#12946b" };
   const percentiles = [["min", "min"], ["p50", "p50"], ["p90", "p90"], ["p99", "p99"],
     ["p99_9", "p99.9"], ["p99_99", "p99.99"], ["max", "max"]];
+  result.series.forEach((s, i) => { s.case = names.cases[i]; });
   const measured = result.series.filter((s) => s.status === "measured");
   const before = !baseline ? [] : baseline.series
     .filter((s) => s.status === "measured" && s.contestant === "belfry");
@@ -39,28 +41,16 @@
   const scales = { ns: ["ns", "us", "ms", "s"], per_s: ["/s", "k/s", "M/s", "G/s"],
     bytes_per_s: ["B/s", "kB/s", "MB/s", "GB/s"] };
 
-  // 38420 ns is "38.4 us"
-  function words(figure, unit, digits = 3) {
+  // 38420 ns is "38.42 us", and on an axis, where 0s at the end say nothing, "38.4 us"
+  function words(figure, unit, onAxis) {
     let step = 0;
     for (; figure >= 1000 && step < 3; step++) figure /= 1000;
-    return `${Number(figure.toPrecision(digits))} ${scales[unit][step]}`;
+    return `${onAxis ? Number(figure.toPrecision(3)) : figure.toPrecision(4)} ${scales[unit][step]}`;
   }
 
   // The p50 of all samples; of rates, the median of the runs'
   const figureOf = (s) => s.unit === "ns" ? s.ns.p50
     : median(s.runs.filter((r) => r.samples).map((r) => r.figure));
-
-  function size(bytes) {
-    for (const unit of ["", "k", "M"]) {
-      if (bytes < 1024) return `${bytes}${unit}`;
-      bytes /= 1024;
-    }
-    return `${bytes}G`;
-  }
-
-  const valueLabel = (s, value) => (s.parameter === "block" ? size(value) : String(value));
-  const caseLabel = (s) => s.parameter === null ? ""
-    : s.parameter === "block" ? `block ${size(s.value)}` : `${s.parameter} ${s.value}`;
 
   // --- charts ---
 
@@ -72,7 +62,7 @@
   }
 
   const axis = (title, more) => ({
-    type: "logarithmic", title: { display: true, text: title, color: ink },
+    type: "logarithmic", title: { display: title !== "", text: title, color: ink },
     grid: { color: grid }, ...more, ticks: { color: ink, maxRotation: 0, ...more.ticks },
   });
 
@@ -117,7 +107,8 @@
     return points.filter((p) => p.y > 0);
   }
 
-  const shares = [[1, "0 %"], [2, "50 %"], [10, "90 %"], [100, "99 %"], [1000, "99.9 %"],
+  // Not 0 %, at the left edge: it would run into 50 %
+  const shares = [[2, "50 %"], [10, "90 %"], [100, "99 %"], [1000, "99.9 %"],
     [10000, "99.99 %"], [100000, "99.999 %"], [1000000, "99.9999 %"]];
 
   const percent = (x) => `${Number((100 - 100 / x).toPrecision(7))} %`;
@@ -142,21 +133,19 @@
       axis("share of samples that took no longer", {
         min: 1, max: most,
         afterBuildTicks: (scale) => {
-          const first = scale.max > 20000 ? 1 : 0; // 0 % would run into 50 %
-          scale.ticks = shares.slice(first).filter(([x]) => x <= scale.max)
-            .map(([value]) => ({ value }));
+          scale.ticks = shares.filter(([x]) => x <= scale.max).map(([value]) => ({ value }));
         },
         ticks: { callback: (x) => (shares.find(([at]) => at === x) || [])[1] },
       }),
       axis("time", { afterBuildTicks: decimalTicks,
-        ticks: { callback: (ns) => words(ns, "ns") } }),
+        ticks: { callback: (ns) => words(ns, "ns", true) } }),
       (item) => `${item.dataset.label}: ${percent(item.raw.x)} within ${words(item.raw.y, "ns")}`);
   }
 
   function scalingChart(parent, scenario) {
     const ofCase = (s) => s.scenario === scenario && s.parameter !== null;
     const list = measured.filter(ofCase), old = before.filter(ofCase);
-    const { unit, parameter } = list[0];
+    const { unit } = list[0];
     const canvas = card(parent, scenario, result.scenarios[scenario] || "");
     const lineThrough = (name, series) => ({ ...lineOf(name), pointRadius: 3,
       data: series.map((s) => ({ x: s.value, y: figureOf(s) })) });
@@ -164,16 +153,16 @@
       .map((name) => lineThrough(name, list.filter((s) => s.contestant === name)));
     if (old.length) datasets.push(lineThrough(BEFORE, old));
     const values = [...new Set(list.map((s) => s.value))].sort((a, b) => a - b);
+    const caseOf = (value) => list.find((s) => s.value === value).case;
     draw(canvas, "scatter", datasets,
-      axis(parameter, {
+      axis("", {
         min: values[0] * 0.9, max: values[values.length - 1] * 1.1,
         afterBuildTicks: (scale) => { scale.ticks = values.map((value) => ({ value })); },
-        ticks: { callback: (value) => valueLabel(list[0], value) },
+        ticks: { callback: (value) => caseOf(value).split(/ (.*)/, 2) }, // "1024" over "peers",
       }),
       axis(unit === "ns" ? "p50" : "rate", { afterBuildTicks: decimalTicks,
-        ticks: { callback: (figure) => words(figure, unit) } }),
-      (item) => `${item.dataset.label}, ${valueLabel(list[0], item.raw.x)} ${parameter}: `
-        + words(item.raw.y, unit));
+        ticks: { callback: (figure) => words(figure, unit, true) } }),
+      (item) => `${item.dataset.label}, ${caseOf(item.raw.x)}: ${words(item.raw.y, unit)}`);
   }
 
   function charts(title, scenarios, one) {
@@ -208,9 +197,11 @@
     return ratios.length ? median(ratios).toFixed(2) : "";
   }
 
+  const label = (s) => [s.contestant, s.case].filter((text) => text).join(", ");
+
   function seriesRow(body, s) {
     const line = add(body, "tr");
-    add(line, "td", [s.contestant, caseLabel(s)].filter((text) => text).join(", "));
+    add(line, "td", label(s));
     if (s.status !== "measured") {
       const cell = add(line, "td", s.reason ? `${s.status}: ${s.reason}` : s.status, "reason");
       cell.colSpan = 12;
@@ -220,26 +211,50 @@
     const bad = s.runs.filter((r) => r.disturbed).length;
     if (s.unit === "ns")
       for (const [field] of percentiles)
-        add(line, "td", s.ns[field] === null ? "" : words(s.ns[field], "ns", 4));
+        add(line, "td", s.ns[field] === null ? "" : words(s.ns[field], "ns"));
     else
-      add(line, "td", words(figureOf(s), s.unit, 4)).colSpan = percentiles.length;
+      rate(line, "td", words(figureOf(s), s.unit));
     for (const text of [overFloor(s, (run) => run.figure),
       s.unit === "ns" ? overFloor(s, (run) => run.ns.p99) : "", exits.includes(null) ? "-" : exits.reduce((a, b) => a + b, 0),
-      s.samples, bad || ""])
+      s.unit === "ns" ? s.samples : s.runs.length, bad || ""])
       add(line, "td", String(text));
     if (s.failed_runs)
       add(add(body, "tr"), "td", `${s.failed_runs} of ${s.runs.length + s.failed_runs} runs failed: ${s.reason}`,
         "reason").colSpan = 13;
   }
 
+  // Rates have one figure, below p50, where times have their percentiles
+  function rate(line, tag, text) {
+    add(line, tag, text).colSpan = 2;
+    add(line, tag).colSpan = percentiles.length - 2;
+  }
+
+  function headings(body, ns) {
+    const line = row(body, [""], "th");
+    if (ns) percentiles.forEach(([, name]) => add(line, "th", name));
+    else rate(line, "th", "rate");
+    ["floor x", "at p99", "exits", ns ? "samples" : "runs", "disturbed"]
+      .forEach((name) => add(line, "th", name));
+  }
+
+  // A scenario of which nothing was run by its name alone
+  function notRun() {
+    const list = result.series.filter((s) => s.status === "not run");
+    const whole = (scenario) => result.series
+      .every((s) => s.scenario !== scenario || s.status === "not run");
+    return [...new Set(list.map((s) => whole(s.scenario) ? s.scenario
+      : `${s.scenario} (${label(s)})`))].join(", ");
+  }
+
   function seriesTable() {
     add(page, "h2", "All figures");
+    if (notRun()) add(page, "p", `Not run: ${notRun()}`, "dim");
     const body = table();
-    row(body, ["", ...percentiles.map(([, name]) => name), "floor x", "at p99", "exits",
-      "samples", "disturbed"], "th");
-    let scenario = "";
-    for (const s of result.series) {
+    let scenario = "", headed;
+    for (const s of result.series.filter(({ status }) => status !== "not run")) {
       if (s.scenario !== scenario) {
+        const ns = s.unit === "ns";
+        if (s.contestant && ns !== headed) headings(body, headed = ns);
         scenario = s.scenario;
         const line = add(body, "tr", undefined, "head");
         add(line, "td", `${scenario}: ${result.scenarios[scenario] || ""}`).colSpan = 13;
@@ -262,7 +277,7 @@
     row(body, ["", "before", "now", "change", "99 % interval", "verdict"], "th");
     for (const j of verdicts.judgements) {
       const figure = (value) => !value ? "" : j.ratio ? `${value.toFixed(3)} x floor`
-        : words(value, j.unit, 4);
+        : words(value, j.unit);
       const line = row(body, [j.name, figure(j.before), figure(j.after),
         j.change ? change(j.change) : "", j.known ? `${change(j.low)} to ${change(j.high)}` : ""]);
       add(line, "td", j.why ? `${j.verdict}: ${j.why}` : j.verdict, classOf[j.verdict] || "");
@@ -274,7 +289,7 @@
     const box = add(page, "div", undefined, "card");
     const list = add(box, "dl");
     const fact = (name, text) => { add(list, "dt", name); add(list, "dd", text); };
-    for (const [name, text] of Object.entries(result.host)) fact(name.replaceAll("_", " "), text);
+    for (const [name, text] of Object.entries(result.host)) fact(names.facts[name], text);
     for (const c of result.contestants)
       if (c.version || !c.runs) fact(c.name, c.runs ? c.version : c.reason);
     const s = result.settings;

@@ -177,8 +177,19 @@ subtest 'percentiles on standard output have titles' => sub {
 subtest 'the page, in a browser without a network' => sub {
 	my ($chromium) = grep { -x } map { "$_/chromium" } split /:/, $ENV{PATH};
 	plan skip_all => unable('no chromium') unless $chromium;
-	my $after = result_file(1, 0.01, sub { push @{ $_[0]{contestants} },
-		{ name => 'qemu', version => undef, runs => JSON::PP::false, reason => 'not asked for' } });
+	my $after = result_file(1, 0.01, sub {
+		my ($result) = @_;
+		push @{ $result->{contestants} },
+			{ name => 'qemu', version => undef, runs => JSON::PP::false, reason => 'not asked for' };
+		my ($of_belfry) = series($result, 'poll', 'belfry');
+		my %not_run = (contestant => 'belfry', parameter => undef, value => undef, unit => 'ns',
+			status => 'not run', reason => undef, failed_runs => 0);
+		push @{ $result->{series} },
+			{ %$of_belfry, scenario => 'hybrid', parameter => 'pause_us', value => 10 },
+			{ %not_run, scenario => 'hybrid', parameter => 'pause_us', value => 500 },
+			{ %$of_belfry, scenario => 'rate', unit => 'per_s' },
+			{ %not_run, scenario => 'host' }, { %not_run, scenario => 'host', contestant => 'qemu' };
+	});
 	is((belfry('bench', '--from', $after, '--baseline', $before, '--html', "$dir/page.html"))[0], 0, 'status');
 	my @chromium = ('timeout', 18, $chromium, qw(--headless --no-sandbox --no-zygote --disable-gpu
 		--disable-quic --no-first-run --disable-background-networking --disable-component-update
@@ -189,9 +200,16 @@ subtest 'the page, in a browser without a network' => sub {
 		last if $status eq 0 || diag("chromium: status $status, try $try");
 	}
 	is $status, 0, 'chromium';
-	ok $out =~ /<body data-drawn="1">/, 'one chart has been drawn';
-	ok $out =~ /<h3>poll<\/h3>.*<canvas [^>]*role="img"/s, 'that of the one scenario';
-	ok $out =~ /<td>belfry<\/td>(<td>[\d.]+ [num]?s<\/td>){7}<td>1\.00<\/td>/, 'a row of figures, and 1.00 x the floor';
+	ok $out =~ /<body data-drawn="2">/, 'two charts have been drawn';
+	ok $out =~ /<h3>poll<\/h3>.*<canvas [^>]*role="img".*<h3>hybrid<\/h3>.*<canvas/s, 'those of the two scenarios';
+	ok $out =~ /<td>belfry<\/td>(<td>(?=[\d.]{5} )\d+\.\d+ us<\/td>){7}<td>1\.00<\/td>/,
+		'a row of figures of four digits, and 1.00 x the floor';
+	ok $out =~ /<th colspan="2">rate<\/th>.*<td>belfry<\/td><td colspan="2">10\.00 k\/s<\/td>/s,
+		'a rate has a heading of its own';
+	ok $out =~ /<td>belfry, pause 10 us<\/td>/, 'a case is called as in the table';
+	ok $out =~ /<dt>runs below a hypervisor<\/dt><dd>a hypervisor<\/dd>/, 'so is a fact';
+	ok $out =~ /<p class="dim">Not run: hybrid \(belfry, pause 500 us\), host<\/p>/, 'what was not run is one line';
+	ok $out !~ /<td class="reason"/, 'and no row';
 	ok $out =~ /aria-label="floor, belfry, belfry before"/, 'its lines: also that of the baseline';
 	ok $out =~ /<td>poll, belfry<\/td>(<td>1\.000 x floor<\/td>){2}<td>\+0\.0 %<\/td>.*<td>not worse<\/td>/,
 		'before and now, and the verdict';
