@@ -235,7 +235,7 @@ sub ci {
 	command('rm', '-rf', "$dir/ci");
 	mkdir "$dir/$_" for 'ci', 'ci/bin', 'ci/ci';
 	my $real = abs_path($belfry);
-	chmod 0755, config('ci/bin/belfry', "#!/bin/sh\nshift 2 # bench --quick\nexec $real bench --from $after \"\$@\"\n");
+	chmod 0755, config('ci/bin/belfry', "#!/bin/sh\nwhile [ \"\$1\" != --json ]; do shift; done\nexec $real bench --from $after \"\$@\"\n");
 	config("ci/$_", Belfry::slurp($before)) for @files;
 	local $ENV{GITHUB_STEP_SUMMARY} = "$dir/ci/summary.md";
 	local $ENV{PATH} = "$dir/ci/bin:$ENV{PATH}";
