@@ -323,6 +323,7 @@ installed = $(bindir)/belfry $(libdir)/libbelfry.a $(libdir)/libbelfry.so \
 	$(addprefix $(unitdir)/,$(UNITS)) $(foreach p,$(MAN_PAGES),$(call man_place,$(p)))
 man_place = $(mandir)/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
 
+# With ldconfig where the loader looks, or nobody finds the library.
 .PHONY: install uninstall
 install: $(LIB_A) $(LIB_SO) $(PROGRAM) $(PROGRAM_SHARED) $(if $(shell command -v scdoc),man)
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir)
@@ -337,7 +338,7 @@ install: $(LIB_A) $(LIB_SO) $(PROGRAM) $(PROGRAM_SHARED) $(if $(shell command -v
 		> $(DESTDIR)$(unitdir)/belfry-serve@.service
 	install -m 644 systemd/belfry-serve@.socket $(DESTDIR)$(unitdir)
 	$(foreach p,$(MAN_PAGES),$(if $(shell command -v scdoc),$(call install_page,$(p))))
-	$(if $(DESTDIR)$(filter-out /usr/%,$(libdir)),,[ "$$(id -u)" != 0 ] || ldconfig) # or nobody finds it
+	$(if $(DESTDIR)$(filter-out /usr/%,$(libdir)),,[ "$$(id -u)" != 0 ] || ldconfig)
 
 define install_page
 install -D -m 644 $(1) $(DESTDIR)$(call man_place,$(1))

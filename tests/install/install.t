@@ -31,6 +31,7 @@ sub words {
 subtest 'it installs below a prefix of one\'s own' => sub {
 	my ($status, $out, $err) = make('install', "prefix=$prefix");
 	is $status, 0 or diag $err;
+	unlike $out, qr/^\s*#/m, 'no comment is among the commands';
 	for my $file (qw(bin/belfry lib/libbelfry.a lib/libbelfry.so lib/pkgconfig/belfry.pc
 		include/belfry.h include/belfry-peer.h include/belfry-server.h
 		share/man/man1/belfry.1 share/man/man3/libbelfry.3 share/man/man3/belfry_vm_start.3
