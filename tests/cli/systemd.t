@@ -15,11 +15,11 @@ plan skip_all => unable('systemd-analyze is not installed')
 my $units = "$FindBin::Bin/../../systemd";
 my $bin = abs_path($build);
 
-sub slurp { return Belfry::slurp("$units/$_[0]") }
+sub unit { return Belfry::slurp("$units/$_[0]") }
 
-(my $service = slurp('belfry-serve@.service.in')) =~ s/\@bindir\@/$bin/g;
+(my $service = unit('belfry-serve@.service.in')) =~ s/\@bindir\@/$bin/g;
 config('belfry-serve@.service', $service);
-config('belfry-serve@.socket', slurp('belfry-serve@.socket'));
+config('belfry-serve@.socket', unit('belfry-serve@.socket'));
 
 my ($status, $out, $err) = command('systemd-analyze', 'verify', '--man=no',
 	"$dir/belfry-serve\@ring.service", "$dir/belfry-serve\@ring.socket");
@@ -27,7 +27,7 @@ is $status, 0, 'systemd-analyze verify';
 is $out . $err, '', 'without a word';
 
 my ($named) = $service =~ /--path (\S+)/;
-like slurp('belfry-serve@.socket'), qr/^ListenStream=\Q$named\E$/m, 'both units name the same path';
+like unit('belfry-serve@.socket'), qr/^ListenStream=\Q$named\E$/m, 'both units name the same path';
 like $service, qr/^RestartPreventExitStatus=2 3 7$/m, 'mistakes are not tried again';
 
 my $without = "$build/no_systemd";
