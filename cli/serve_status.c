@@ -51,19 +51,17 @@ static bool is_link(const char *path)
  */
 static int connect_to_control(const char *path, char *name, size_t size)
 {
-	int sock, e;
+	int sock;
 
 	snprintf(name, size, "%s.control", path);
 	sock = connect_to(name);
 	if (sock >= 0 || (errno != ENOENT && errno != ENAMETOOLONG))
 		return sock;
-	e = is_link(path) ? EPROTOTYPE : errno;
-	if (e != EPROTOTYPE)
-		sock = connect_to(path);
-	if (sock >= 0 || e == EPROTOTYPE)
-		snprintf(name, size, "%s", path);
-	errno = e;
-	return sock;
+	snprintf(name, size, "%s", path);
+	if (!is_link(path))
+		return connect_to(path);
+	errno = EPROTOTYPE;
+	return -1;
 }
 
 static int no_control(const char *name)
@@ -101,7 +99,10 @@ int serve_print_status(const char *path)
 	if (sock < 0 && errno == EPROTOTYPE)
 		return no_control(name);
 	if (sock < 0) {
-		cli_say("%s: %s", name, strerror(errno));
+		if (errno == ENOENT || errno == ECONNREFUSED)
+			cli_say("%s: nobody listens, start the ivshmem server", path);
+		else
+			cli_say("%s: %s", name, strerror(errno));
 		return CLI_NO_SERVER;
 	}
 	status = print_all(sock, name);
