@@ -31,12 +31,14 @@ static json_t *judgement_object(const struct bench_judgement *j)
 
 	snprintf(name, sizeof(name), "%s, %s", bench_series_label(j->before).text,
 		 j->before->contestant);
-	return json_pack("{s:s, s:b, s:s, s:f, s:f, s:f, s:f, s:f, s:b, s:s, s:s}",
-			 "name", name, "ratio", (int)j->ratio, "unit",
-			 bench_unit_names[j->before->unit], "before", j->before_figure,
-			 "after", j->after_figure, "change", change.middle, "low",
-			 change.low, "high", change.high, "known", (int)change.known,
-			 "verdict", bench_change_names[j->verdict], "why", j->why);
+	return json_pack(
+		"{s:s, s:b, s:s, s:f, s:f, s:s, s:s, s:s, s:b, s:s, s:s}", "name", name,
+		"ratio", (int)j->ratio, "unit", bench_unit_names[j->before->unit],
+		"before", j->before_figure, "after", j->after_figure, "change",
+		change.middle > 0 ? bench_percent_words(change.middle).text : "", "low",
+		bench_percent_words(change.low).text, "high",
+		bench_percent_words(change.high).text, "known", (int)change.known,
+		"verdict", bench_change_names[j->verdict], "why", j->why);
 }
 
 /* What the comparison came to; "null" when there was none. */
@@ -54,8 +56,8 @@ static char *format_comparison(const struct bench_comparison *c)
 	for (unsigned int i = 0; i < c->n_warnings; i++)
 		json_array_append_new(warnings, json_string(c->warnings[i]));
 	object = json_pack("{s:s, s:f, s:o, s:o}", "date", c->before->date,
-			   "max_regression", c->rule.max_regression, "warnings", warnings,
-			   "judgements", judgements);
+			   "max_regression", c->rule.max_regression * 100, "warnings",
+			   warnings, "judgements", judgements);
 	text = json_dumps(object, JSON_REAL_PRECISION(6));
 	json_decref(object);
 	return text;

@@ -265,12 +265,11 @@
 
   const classOf = { worse: "worse", better: "better", "too noisy to tell": "unclear",
     "not measured": "unclear" };
-  const change = (factor) => `${factor >= 1 ? "+" : ""}${((factor - 1) * 100).toFixed(1)} %`;
 
   function verdictTable() {
     if (!verdicts) return;
     add(page, "h2", `Against the baseline of ${verdicts.date}`);
-    add(page, "p", `Worse is slower by more than ${verdicts.max_regression * 100} %, with 99 % `
+    add(page, "p", `Worse is slower by more than ${verdicts.max_regression} %, with 99 % `
       + "confidence.", "dim");
     verdicts.warnings.forEach((text) => add(page, "p", text, "note"));
     const body = table();
@@ -279,7 +278,7 @@
       const figure = (value) => !value ? "" : j.ratio ? `${value.toFixed(3)} x floor`
         : words(value, j.unit);
       const line = row(body, [j.name, figure(j.before), figure(j.after),
-        j.change ? change(j.change) : "", j.known ? `${change(j.low)} to ${change(j.high)}` : ""]);
+        j.change && `${j.change} %`, j.known ? `${j.low} to ${j.high} %` : ""]);
       add(line, "td", j.why ? `${j.verdict}: ${j.why}` : j.verdict, classOf[j.verdict] || "");
     }
   }
@@ -291,7 +290,8 @@
     const fact = (name, text) => { add(list, "dt", name); add(list, "dd", text); };
     for (const [name, text] of Object.entries(result.host)) fact(names.facts[name], text);
     for (const c of result.contestants)
-      if (c.version || !c.runs) fact(c.name, c.runs ? c.version : c.reason);
+      if (!c.runs) fact(c.name, c.reason);
+      else if (c.version && result.series.some((s) => s.contestant === c.name)) fact(c.name, c.version);
     const s = result.settings;
     fact("runs", `${s.runs} of ${s.ms} ms each, after ${s.warmup_ms} ms of warm-up; `
       + `vCPUs on ${s.cpus || "any CPU"}`);

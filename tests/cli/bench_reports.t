@@ -177,9 +177,10 @@ subtest 'percentiles on standard output have titles' => sub {
 subtest 'the page, in a browser without a network' => sub {
 	my ($chromium) = grep { -x } map { "$_/chromium" } split /:/, $ENV{PATH};
 	plan skip_all => unable('no chromium') unless $chromium;
-	my $after = result_file(1, 0.01, sub {
+	my $after = result_file(0.9999, 0.01, sub {
 		my ($result) = @_;
 		push @{ $result->{contestants} },
+			{ name => 'belfry-window', version => 'belfry 2', runs => JSON::PP::true, reason => undef },
 			{ name => 'qemu', version => undef, runs => JSON::PP::false, reason => 'not asked for' };
 		my ($of_belfry) = series($result, 'poll', 'belfry');
 		my %not_run = (contestant => 'belfry', parameter => undef, value => undef, unit => 'ns',
@@ -190,7 +191,8 @@ subtest 'the page, in a browser without a network' => sub {
 			{ %$of_belfry, scenario => 'rate', unit => 'per_s' },
 			{ %not_run, scenario => 'host' }, { %not_run, scenario => 'host', contestant => 'qemu' };
 	});
-	is((belfry('bench', '--from', $after, '--baseline', $before, '--html', "$dir/page.html"))[0], 0, 'status');
+	is((belfry('bench', '--from', $after, '--baseline', $before, '--max-regression', 7, '--html', "$dir/page.html"))[0],
+		0, 'status');
 	my @chromium = ('timeout', 18, $chromium, qw(--headless --no-sandbox --no-zygote --disable-gpu
 		--disable-quic --no-first-run --disable-background-networking --disable-component-update
 		--disable-sync --proxy-server=127.0.0.1:1 --dump-dom), "--user-data-dir=$dir/chromium",
@@ -204,15 +206,17 @@ subtest 'the page, in a browser without a network' => sub {
 	ok $out =~ /<h3>poll<\/h3>.*<canvas [^>]*role="img".*<h3>hybrid<\/h3>.*<canvas/s, 'those of the two scenarios';
 	ok $out =~ /<td>belfry<\/td>(<td>(?=[\d.]{5} )\d+\.\d+ us<\/td>){7}<td>1\.00<\/td>/,
 		'a row of figures of four digits, and 1.00 x the floor';
-	ok $out =~ /<th colspan="2">rate<\/th>.*<td>belfry<\/td><td colspan="2">10\.00 k\/s<\/td>/s,
+	ok $out =~ /<th colspan="2">rate<\/th>.*<td>belfry<\/td><td colspan="2">9\.999 k\/s<\/td>/s,
 		'a rate has a heading of its own';
 	ok $out =~ /<td>belfry, pause 10 us<\/td>/, 'a case is called as in the table';
 	ok $out =~ /<dt>runs below a hypervisor<\/dt><dd>a hypervisor<\/dd>/, 'so is a fact';
 	ok $out =~ /<p class="dim">Not run: hybrid \(belfry, pause 500 us\), host<\/p>/, 'what was not run is one line';
 	ok $out !~ /<td class="reason"/, 'and no row';
 	ok $out =~ /aria-label="floor, belfry, belfry before"/, 'its lines: also that of the baseline';
-	ok $out =~ /<td>poll, belfry<\/td>(<td>1\.000 x floor<\/td>){2}<td>\+0\.0 %<\/td>.*<td>not worse<\/td>/,
+	ok $out =~ />Worse is slower by more than 7 %,/, 'what worse is';
+	ok $out =~ /<td>poll, belfry<\/td>(<td>1\.000 x floor<\/td>){2}<td>\+0\.0 %<\/td><td>[-+][\d.]+ to [-+][\d.]+ %<\/td><td>not worse<\/td>/,
 		'before and now, and the verdict';
+	ok $out !~ /<dt>belfry-window/, 'who took no part has no version';
 	ok $out =~ /<dt>qemu<\/dt><dd>not asked for<\/dd>/, 'and who was not asked for is not said to be unable';
 	ok $out !~ /(src|href)="http/, 'nothing from elsewhere';
 };
