@@ -19,12 +19,15 @@ void cli_say_by(void (*fn)(const char *line))
 	sayer = fn;
 }
 
+/* @end tells where there is help, which a line that asks "did you mean ...?" is. */
 __attribute__((format(printf, 1, 0))) static void say(const char *fmt, va_list ap,
 						      const char *end)
 {
 	char line[512];
 
 	vsnprintf(line, sizeof(line), fmt, ap);
+	if (*line && line[strlen(line) - 1] == '?')
+		end = "";
 	if (sayer)
 		sayer(line);
 	else /* one write, so that lines of several processes do not mix */

@@ -344,9 +344,9 @@ for my $script ('memory', 'clients_ratio') {
 # --- command lines that are wrong ----------------------------------------------------------
 
 my $help = "; try 'belfry help bench'";
-fails 'a typo', 2, "unknown scenario 'dorbell-spin'; did you mean 'doorbell-spin'?$help", 'dorbell-spin';
+fails 'a typo', 2, "unknown scenario 'dorbell-spin'; did you mean 'doorbell-spin'?", 'dorbell-spin';
 fails 'no scenario', 2, "unknown scenario 'xyzzy'; belfry bench --list has them$help", 'xyzzy';
-fails 'a contestant with a typo', 2, "unknown contestant 'qmu'; did you mean 'qemu'?$help",
+fails 'a contestant with a typo', 2, "unknown contestant 'qmu'; did you mean 'qemu'?",
 	'--contestants', 'floor,qmu';
 fails 'a contestant without a name', 2, "unknown contestant ''$help", '--contestants', $_ for '', 'belfry,';
 fails 'a number that is none', 2, "--runs 0: expected a number from 1 to 100$help", '--runs', 0;

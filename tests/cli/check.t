@@ -129,7 +129,7 @@ fails 'two devices on one link', 3,
 my $try = "; try 'belfry --help'";
 fails 'no command', 2, "expected a command$try";
 fails 'an unknown command', 2, "unknown command 'frob'$try", 'frob';
-fails 'a command with a slip', 2, "unknown command 'rnu'; did you mean 'run'?$try", 'rnu';
+fails 'a command with a slip', 2, "unknown command 'rnu'; did you mean 'run'?", 'rnu';
 fails 'an unknown option in place of a command', 2, "unknown option '--frob'$try", '--frob';
 fails 'help for an unknown command', 2, "unknown command 'frob'$try", 'help', 'frob';
 $try = "; try 'belfry help check'";
