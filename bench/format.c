@@ -9,6 +9,7 @@
 #include "bench/format.h"
 
 #define PERCENT_MAX 1000 /* beyond it, a change is noise */
+#define SPREAD      1.5  /* of the runs' p50s, from which on it is told */
 
 void bench_text_open(struct bench_text *t)
 {
@@ -120,4 +121,49 @@ unsigned int bench_series_disturbed(const struct bench_series *s)
 	for (unsigned int i = 0; i < s->n_runs; i++)
 		n += s->runs[i].disturbed;
 	return n;
+}
+
+/* The p50 of all samples says little of runs that differ: the faster have more of them.
+ */
+static void put_spread(struct bench_text *t, const struct bench_series *s)
+{
+	double figures[BENCH_RUNS_MAX], least, most;
+	size_t n = bench_series_figures(s, figures);
+
+	if (s->unit != BENCH_NS || n == 0)
+		return;
+	least = most = figures[0];
+	for (size_t i = 1; i < n; i++) {
+		least = figures[i] < least ? figures[i] : least;
+		most = figures[i] > most ? figures[i] : most;
+	}
+	if (most > SPREAD * least)
+		bench_put(t, "  p50 of a run %s to %s",
+			  bench_figure_words(least, s->unit).text,
+			  bench_figure_words(most, s->unit).text);
+}
+
+void bench_put_remarks(struct bench_text *t, const struct bench_result *r,
+		       const struct bench_series *s)
+{
+	double coalesced[BENCH_RUNS_MAX], sleeps[BENCH_RUNS_MAX], error = 0, median;
+
+	if (s->n_runs < r->settings.runs && !s->failed_runs)
+		bench_put(t, "  %u of %u runs", s->n_runs, r->settings.runs);
+	put_spread(t, s);
+	for (unsigned int i = 0; i < s->n_runs; i++) {
+		coalesced[i] = s->runs[i].coalesced;
+		sleeps[i] = s->runs[i].sleeps;
+		error = s->runs[i].clock_error > error ? s->runs[i].clock_error : error;
+	}
+	median = bench_median(coalesced, s->n_runs);
+	if (median > 1.005)
+		bench_put(t, "  %.1f rings an interrupt", median);
+	median = bench_median(sleeps, s->n_runs);
+	if (median > 0)
+		bench_put(t, "  slept in %.0f %% of rounds", median * 100);
+	if (error > 0)
+		bench_put(t, "  clocks to %.0f ns", error);
+	if (s->failed_runs)
+		bench_put(t, "  %s: %s", bench_failed_words(s).text, s->reason);
 }

@@ -50,4 +50,11 @@ int64_t bench_series_exits(const struct bench_series *s);
 
 unsigned int bench_series_disturbed(const struct bench_series *s);
 
+/*
+ * What else there is to know of a series, with two spaces before each: of its runs, what
+ * belongs to one scenario only (medians of the runs, the worst of the clocks), failures.
+ */
+void bench_put_remarks(struct bench_text *t, const struct bench_result *r,
+		       const struct bench_series *s);
+
 #endif

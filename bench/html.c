@@ -63,10 +63,25 @@ static char *format_comparison(const struct bench_comparison *c)
 	return text;
 }
 
-/* What the table calls the facts, and the case of each series. */
+static json_t *remarks_string(const struct bench_result *r, const struct bench_series *s)
+{
+	struct bench_text t;
+	json_t *string;
+	char *text;
+
+	bench_text_open(&t);
+	bench_put_remarks(&t, r, s);
+	text = bench_text_close(&t);
+	string = json_string(text ? text : "");
+	free(text);
+	return string;
+}
+
+/* What the table calls the facts, and of each series its case and the remarks on it. */
 static char *format_names(const struct bench_result *r)
 {
-	json_t *facts = json_object(), *cases = json_array(), *object;
+	json_t *facts = json_object(), *cases = json_array(), *remarks = json_array();
+	json_t *object;
 	char *text;
 
 	for (size_t i = 0; i < BENCH_HOST_FACTS; i++)
@@ -78,8 +93,10 @@ static char *format_names(const struct bench_result *r)
 			bench_parameter_label(s->parameter, s->value);
 
 		json_array_append_new(cases, json_string(*s->parameter ? l.text : ""));
+		json_array_append_new(remarks, remarks_string(r, s));
 	}
-	object = json_pack("{s:o, s:o}", "facts", facts, "cases", cases);
+	object = json_pack("{s:o, s:o, s:o}", "facts", facts, "cases", cases, "remarks",
+			   remarks);
 	text = json_dumps(object, 0);
 	json_decref(object);
 	return text;

@@ -5,7 +5,7 @@
   const result = read("result");
   const baseline = read("baseline"); // null, or a result as well
   const verdicts = read("verdicts");
-  const names = read("names"); // as the text table has them: of facts, and of the series' cases
+  const names = read("names"); // as the text table has them: facts, and the series' cases and remarks
   const page = document.getElementById("page");
   page.textContent = "";
 
@@ -14,7 +14,7 @@
     qemu: "#d9630d", host: "#12946b" };
   const percentiles = [["min", "min"], ["p50", "p50"], ["p90", "p90"], ["p99", "p99"],
     ["p99_9", "p99.9"], ["p99_99", "p99.99"], ["max", "max"]];
-  result.series.forEach((s, i) => { s.case = names.cases[i]; });
+  result.series.forEach((s, i) => { s.case = names.cases[i]; s.remarks = names.remarks[i]; });
   const measured = result.series.filter((s) => s.status === "measured");
   const before = !baseline ? [] : baseline.series
     .filter((s) => s.status === "measured" && s.contestant === "belfry");
@@ -218,9 +218,8 @@
       s.unit === "ns" ? overFloor(s, (run) => run.ns.p99) : "", exits.includes(null) ? "-" : exits.reduce((a, b) => a + b, 0),
       s.unit === "ns" ? s.samples : s.runs.length, bad || ""])
       add(line, "td", String(text));
-    if (s.failed_runs)
-      add(add(body, "tr"), "td", `${s.failed_runs} of ${s.runs.length + s.failed_runs} runs failed: ${s.reason}`,
-        "reason").colSpan = 13;
+    if (s.remarks)
+      add(add(body, "tr"), "td", s.remarks.trim().replace(/ {2}/g, "; "), "reason").colSpan = 13;
   }
 
   // Rates have one figure, below p50, where times have their percentiles

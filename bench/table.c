@@ -9,7 +9,6 @@
 #include "bench/scenario.h"
 
 #define US_WIDTH 10
-#define SPREAD   1.5 /* of the runs' p50s, from which on it is told */
 
 /* --- tables --- */
 
@@ -54,52 +53,6 @@ static void put_figures(struct bench_text *t, const struct bench_series *s)
 		put_us(t, bench_percentile_of(&s->ns, i) / 1e3, s->ns.p50 < 1000 ? 3 : 2);
 }
 
-/* The p50 of all samples says little of runs that differ: the faster have more of them.
- */
-static void put_spread(struct bench_text *t, const struct bench_series *s)
-{
-	double figures[BENCH_RUNS_MAX], least, most;
-	size_t n = bench_series_figures(s, figures);
-
-	if (s->unit != BENCH_NS || n == 0)
-		return;
-	least = most = figures[0];
-	for (size_t i = 1; i < n; i++) {
-		least = figures[i] < least ? figures[i] : least;
-		most = figures[i] > most ? figures[i] : most;
-	}
-	if (most > SPREAD * least)
-		bench_put(t, "  p50 of a run %s to %s",
-			  bench_figure_words(least, s->unit).text,
-			  bench_figure_words(most, s->unit).text);
-}
-
-/* What belongs to one scenario only: medians of the runs, and the worst of the clocks */
-static void put_extras(struct bench_text *t, const struct bench_result *r,
-		       const struct bench_series *s)
-{
-	double coalesced[BENCH_RUNS_MAX], sleeps[BENCH_RUNS_MAX], error = 0, median;
-
-	if (s->n_runs < r->settings.runs && !s->failed_runs)
-		bench_put(t, "  %u of %u runs", s->n_runs, r->settings.runs);
-	put_spread(t, s);
-	for (unsigned int i = 0; i < s->n_runs; i++) {
-		coalesced[i] = s->runs[i].coalesced;
-		sleeps[i] = s->runs[i].sleeps;
-		error = s->runs[i].clock_error > error ? s->runs[i].clock_error : error;
-	}
-	median = bench_median(coalesced, s->n_runs);
-	if (median > 1.005)
-		bench_put(t, "  %.1f rings an interrupt", median);
-	median = bench_median(sleeps, s->n_runs);
-	if (median > 0)
-		bench_put(t, "  slept in %.0f %% of rounds", median * 100);
-	if (error > 0)
-		bench_put(t, "  clocks to %.0f ns", error);
-	if (s->failed_runs)
-		bench_put(t, "  %s: %s", bench_failed_words(s).text, s->reason);
-}
-
 static void put_ratio(struct bench_text *t, double ratio)
 {
 	if (ratio > 0)
@@ -128,7 +81,7 @@ static void put_measured(struct bench_text *t, const struct bench_result *r,
 		bench_put(t, "%9u", s->n_runs);
 	if (disturbed)
 		bench_put(t, "%5u", disturbed);
-	put_extras(t, r, s);
+	bench_put_remarks(t, r, s);
 	bench_put(t, "\n");
 }
 

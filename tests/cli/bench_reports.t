@@ -188,7 +188,8 @@ subtest 'the page, in a browser without a network' => sub {
 		push @{ $result->{series} },
 			{ %$of_belfry, scenario => 'hybrid', parameter => 'pause_us', value => 10 },
 			{ %not_run, scenario => 'hybrid', parameter => 'pause_us', value => 500 },
-			{ %$of_belfry, scenario => 'rate', unit => 'per_s' },
+			{ %$of_belfry, scenario => 'rate', unit => 'per_s', runs =>
+				[ map { { %$_, rings_per_interrupt => 8.5 } } @{ $of_belfry->{runs} } ], failed_runs => 1, reason => 'a <b>' },
 			{ %not_run, scenario => 'host' }, { %not_run, scenario => 'host', contestant => 'qemu' };
 	});
 	is((belfry('bench', '--from', $after, '--baseline', $before, '--max-regression', 7, '--html', "$dir/page.html"))[0],
@@ -211,7 +212,8 @@ subtest 'the page, in a browser without a network' => sub {
 	ok $out =~ /<td>belfry, pause 10 us<\/td>/, 'a case is called as in the table';
 	ok $out =~ /<dt>runs below a hypervisor<\/dt><dd>a hypervisor<\/dd>/, 'so is a fact';
 	ok $out =~ /<p class="dim">Not run: hybrid \(belfry, pause 500 us\), host<\/p>/, 'what was not run is one line';
-	ok $out !~ /<td class="reason"/, 'and no row';
+	is_deeply [ $out =~ /<td class="reason"[^>]*>(.*?)<\/td>/g ],
+		[ '8.5 rings an interrupt; 1 of 8 runs failed: a &lt;b&gt;' ], 'and no row; remarks have one';
 	ok $out =~ /aria-label="floor, belfry, belfry before"/, 'its lines: also that of the baseline';
 	ok $out =~ />Worse is slower by more than 7 %,/, 'what worse is';
 	ok $out =~ /<td>poll, belfry<\/td>(<td>1\.000 x floor<\/td>){2}<td>\+0\.0 %<\/td><td>[-+][\d.]+ to [-+][\d.]+ %<\/td><td>not worse<\/td>/,
