@@ -144,7 +144,8 @@
 
   function scalingChart(parent, scenario) {
     const ofCase = (s) => s.scenario === scenario && s.parameter !== null;
-    const list = measured.filter(ofCase), old = before.filter(ofCase);
+    const list = measured.filter(ofCase);
+    const old = before.filter((s) => ofCase(s) && list.some(({ value }) => value === s.value));
     const { unit } = list[0];
     const canvas = card(parent, scenario, result.scenarios[scenario] || "");
     const lineThrough = (name, series) => ({ ...lineOf(name), pointRadius: 3,

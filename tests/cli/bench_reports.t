@@ -192,8 +192,21 @@ subtest 'the page, in a browser without a network' => sub {
 				[ map { { %$_, rings_per_interrupt => 8.5 } } @{ $of_belfry->{runs} } ], failed_runs => 1, reason => 'a <b>' },
 			{ %not_run, scenario => 'host' }, { %not_run, scenario => 'host', contestant => 'qemu' };
 	});
-	is((belfry('bench', '--from', $after, '--baseline', $before, '--max-regression', 7, '--html', "$dir/page.html"))[0],
+	my $then = result_file(1, 0.01, sub {
+		my ($of_belfry) = series($_[0], 'poll', 'belfry');
+		push @{ $_[0]{series} }, map { { %$of_belfry, scenario => 'hybrid', parameter => 'pause_us', value => $_ } } 10, 500;
+	});
+	is((belfry('bench', '--from', $after, '--baseline', $then, '--max-regression', 7, '--html', "$dir/page.html"))[0],
 		1, 'status: a run has failed');
+	config('page.html', Belfry::slurp("$dir/page.html") . <<'END');
+<script>
+for (const { data, options } of Object.values(Chart.instances))
+  for (const dataset of data.datasets)
+    for (const raw of dataset.data)
+      document.body.append(`\n${options.plugins.tooltip.callbacks.label({ dataset, raw })}`);
+document.body.dataset.told = "all";
+</script>
+END
 	my @chromium = ('timeout', 18, $chromium, qw(--headless --no-sandbox --no-zygote --disable-gpu
 		--disable-quic --no-first-run --disable-background-networking --disable-component-update
 		--disable-sync --proxy-server=127.0.0.1:1 --dump-dom), "--user-data-dir=$dir/chromium",
@@ -203,7 +216,7 @@ subtest 'the page, in a browser without a network' => sub {
 		last if $status eq 0 || diag("chromium: status $status, try $try");
 	}
 	is $status, 0, 'chromium';
-	ok $out =~ /<body data-drawn="2">/, 'two charts have been drawn';
+	ok $out =~ /<body data-drawn="2"/, 'two charts have been drawn';
 	ok $out =~ /<h3>poll<\/h3>.*<canvas [^>]*role="img".*<h3>hybrid<\/h3>.*<canvas/s, 'those of the two scenarios';
 	ok $out =~ /<td>belfry<\/td>(<td>(?=[\d.]{5} )\d+\.\d+ us<\/td>){7}<td>1\.00<\/td>/,
 		'a row of figures of four digits, and 1.00 x the floor';
@@ -215,6 +228,8 @@ subtest 'the page, in a browser without a network' => sub {
 	is_deeply [ $out =~ /<td class="reason"[^>]*>(.*?)<\/td>/g ],
 		[ '8.5 rings an interrupt; 1 of 8 runs failed: a &lt;b&gt;' ], 'and no row; remarks have one';
 	ok $out =~ /aria-label="floor, belfry, belfry before"/, 'its lines: also that of the baseline';
+	ok $out =~ / data-told="all"/ && $out =~ /^belfry before, pause 10 us: 9\.900 us$/m,
+		'what is under the mouse, also of a baseline with more cases';
 	ok $out =~ />Worse is slower by more than 7 %,/, 'what worse is';
 	ok $out =~ /<td>poll, belfry<\/td>(<td>1\.000 x floor<\/td>){2}<td>\+0\.0 %<\/td><td>[-+][\d.]+ to [-+][\d.]+ %<\/td><td>not worse<\/td>/,
 		'before and now, and the verdict';
