@@ -18,7 +18,7 @@
 static int map_kernel(const char *path, struct floor_config *cfg,
 		      struct belfry_error *err)
 {
-	BF_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	BF_CLOSE int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 	void *map;
 

@@ -274,6 +274,8 @@ fails 'a floor without a guest', 2, "bench --floor: expected GUEST; try 'belfry 
 fails 'a floor with too many command lines', 2, "bench --floor: at most 2 command lines; try 'belfry help bench'",
 	'--floor', guest('hello'), 1 .. 3;
 fails 'a floor with a folder as its guest', 3, '/: not a regular file', '--floor', '/';
+command('mkfifo', "$dir/fifo");
+fails 'a floor with a FIFO, which nobody writes to', 3, "$dir/fifo: not a regular file", '--floor', "$dir/fifo";
 fails 'a floor with an empty guest', 3, qr/floor: not an x86-64 ELF file .*/, '--floor', config('empty', '');
 SKIP: {
 	skip unable('needs root to change /dev'), 1 if $> != 0;
