@@ -51,7 +51,7 @@ static const char help[] =
 	"                         run guests on the bare KVM path alone\n"
 	"  --help                 this text\n"
 	"\n"
-	"exit status: 0 done, and same or better; 10 worse; 1 a measurement failed or a\n"
+	"exit status: 0 done, and not worse; 10 worse; 1 a measurement failed or a\n"
 	"file was not written; 12 a scenario that is named cannot run here; 11 too "
 	"noisy\n"
 	"to tell, or not complete: the first of these that is true; 2 bad command line;\n"
