@@ -19,6 +19,7 @@ struct bench {
 	struct pair pair;
 	volatile struct bench_page *page; /* NULL: this guest does not measure */
 	volatile uint32_t *samples;
+	bool alone;     /* no host looks at the page */
 	uint64_t max;   /* of them: there is no room for more */
 	uint64_t dice;  /* which of more are kept */
 	uint64_t bells; /* interrupts that have been waited for */

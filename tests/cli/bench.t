@@ -346,6 +346,13 @@ subtest 'on a terminal: progress with the time that is left, and Ctrl-C' => sub 
 	is $t->mode, $t->{before}, 'the terminal is as it was';
 };
 
+subtest "belfry bench's guest by itself on the floor: what bench/overhead compares with" => sub {
+	my $line = 'do=spin ms=20 warmup=1 max=1000 role=';
+	($status, $out, $err) = belfry('bench', '--floor', guest('bench'), "${line}a alone=1", "${line}b");
+	is "$status $err", '0 ', 'status';
+	like $out, qr/^result spin n=[1-9]\d* .* p50=[1-9]\d* /m, 'its figures';
+};
+
 subtest 'contestants and cases take turns, in changing order' => sub {
 	my $t = Terminal->new([ $belfry, 'bench', 'poll', 'own-doorbell', '--runs', 3, '--ms', 1, '--contestants',
 		'floor,belfry' ]);
