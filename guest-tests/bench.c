@@ -10,8 +10,8 @@
  *                              second ivshmem device has them
  *          limit=10            seconds to wait for the other guest
  *          window=1            ring by the doorbell window
- *          alone=1             wait for no host, keep the samples, print what they come
- * to ready=1             only ring oneself, and say so: for the time of a start
+ *          alone=1             wait for no host, and print the percentiles
+ *          ready=1             only ring oneself, and say so: for the time of a start
  */
 #include "guest-tests/bench.h"
 #include "guest-tests/ivshmem.h"
