@@ -123,8 +123,7 @@ unsigned int bench_series_disturbed(const struct bench_series *s)
 	return n;
 }
 
-/* The p50 of all samples says little of runs that differ: the faster have more of them.
- */
+/* The p50 of all samples is that of the faster runs, which have more of them. */
 static void put_spread(struct bench_text *t, const struct bench_series *s)
 {
 	double figures[BENCH_RUNS_MAX], least, most;

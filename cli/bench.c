@@ -420,11 +420,11 @@ static int report(const struct command *c, const struct bench_result *before,
 	struct belfry_error err;
 	int compared = CLI_OK, cannot = say_what_cannot(c, result), status;
 
+	/* What has just been measured is written, whatever the baseline. */
 	if (before && bench_compare(&comparison, before, result, &c->rule, &err) < 0) {
 		compared = bad_baseline(&err);
 		if (c->from)
-			return compared; /* what has been measured is written all the same
-					  */
+			return compared;
 	}
 	status = write_all(c, result, comparison);
 	if (bench_result_failed(result, false, &err) < 0)
